@@ -1,0 +1,1 @@
+"""Rules, evaluation, flips, notifications, runbooks."""
