@@ -1,0 +1,99 @@
+"""The tables that grow with time, the sum of two rows of measures, and the one row of the epoch.
+
+Partitions are made by usage.partitions. None of these tables references another: a check per row would cost more than it proves,
+as rows are only written by usage.store, which has just read or made what they point at.
+"""
+
+from django.db import migrations
+
+FORWARD = """
+CREATE TABLE usage_record (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    event_id uuid NOT NULL,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    receipt uuid NOT NULL,
+    key_id bigint,
+    dimension_id bigint NOT NULL,
+    trace_id text NOT NULL DEFAULT '',
+    span_id text NOT NULL DEFAULT '',
+    prompt_tokens bigint,
+    completion_tokens bigint,
+    cached_tokens bigint,
+    reasoning_tokens bigint,
+    cost_usd double precision,
+    price_source text NOT NULL DEFAULT '',
+    duration_seconds double precision,
+    rate_limit_delay_seconds double precision,
+    value double precision,
+    attributes jsonb,
+    overflow jsonb
+) PARTITION BY RANGE (at);
+-- Pages ask for the newest records, mostly of a range of time, which rows follow as they arrive: BRIN costs next to nothing.
+CREATE INDEX usage_record_at ON usage_record USING brin (at) WITH (autosummarize = on);
+-- A trace's records, for the few that carry one.
+CREATE INDEX usage_record_trace ON usage_record (trace_id) WHERE trace_id <> '';
+
+CREATE TABLE usage_event_seen (
+    generation integer NOT NULL,
+    event_id uuid NOT NULL,
+    PRIMARY KEY (generation, event_id)
+) PARTITION BY LIST (generation);
+
+CREATE TABLE usage_rollup_15s (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    bucket timestamptz NOT NULL,
+    dimension_id bigint NOT NULL,
+    measures double precision[] NOT NULL,
+    PRIMARY KEY (bucket, dimension_id)
+) PARTITION BY RANGE (bucket);
+CREATE TABLE usage_rollup_5m (LIKE usage_rollup_15s INCLUDING ALL) PARTITION BY RANGE (bucket);
+CREATE TABLE usage_rollup_1h (LIKE usage_rollup_15s INCLUDING ALL) PARTITION BY RANGE (bucket);
+
+CREATE TABLE usage_gauge_sample (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    bucket timestamptz NOT NULL,
+    dimension_id bigint NOT NULL,
+    at timestamptz NOT NULL,
+    value double precision NOT NULL,
+    PRIMARY KEY (dimension_id, bucket)
+) PARTITION BY RANGE (bucket);
+
+CREATE TABLE usage_receipt (
+    id uuid NOT NULL,
+    received_at timestamptz NOT NULL,
+    key_id bigint,
+    workspace_id bigint,
+    state text NOT NULL,
+    accepted integer NOT NULL,
+    duplicates integer NOT NULL,
+    rejected integer NOT NULL,
+    reasons jsonb NOT NULL,
+    body_bytes integer NOT NULL,
+    seconds double precision NOT NULL,
+    stored_at timestamptz NOT NULL,
+    PRIMARY KEY (id, received_at)
+) PARTITION BY RANGE (received_at);
+CREATE INDEX usage_receipt_newest ON usage_receipt (received_at DESC);
+
+-- The sum of two rows of measures; the shorter one is filled with zeros.
+CREATE FUNCTION usage_add(a double precision[], b double precision[]) RETURNS double precision[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT array_agg(coalesce(x, 0) + coalesce(y, 0) ORDER BY i) FROM unnest(a, b) WITH ORDINALITY AS t (x, y, i)
+$$;
+
+INSERT INTO usage_epoch (generation, generation_at, floor_15s, floor_5m, floor_1h)
+VALUES (0, now(), '-infinity', '-infinity', '-infinity');
+CREATE TABLE usage_event_seen_0 PARTITION OF usage_event_seen FOR VALUES IN (0);
+"""
+
+BACKWARD = """
+DROP FUNCTION usage_add;
+DROP TABLE usage_record, usage_event_seen, usage_rollup_15s, usage_rollup_5m, usage_rollup_1h, usage_gauge_sample, usage_receipt;
+DELETE FROM usage_epoch;
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("usage", "0001_tables")]
+    operations = [migrations.RunSQL(FORWARD, BACKWARD)]
