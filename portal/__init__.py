@@ -1,1 +1,1 @@
-"""The Django project: settings, urls, schedule, the `up` command, sign-in and health. It may import every other package."""
+"""The Django project: settings, urls, schedule, the `up` command, sign-in, health. May import every package."""

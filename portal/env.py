@@ -1,8 +1,9 @@
 """Every setting of the portal, read strictly from the environment, in one place.
 
-A field of `Config` is a setting: its type says how the text is parsed, its metadata says what it means. The settings page
-and docs/settings.md are made from these fields. An unknown `PORTAL_…` name, a value that does not parse or is out of its
-bounds stops the start with one line that names it. `NAME_FILE` is read instead of `NAME` for each setting (for secrets that are mounted).
+A field of `Config` is a setting: its type says how the text is parsed, its metadata says what it means. The settings
+page and docs/settings.md are made from these fields. An unknown `PORTAL_…` name, a value that does not parse or is out of
+its bounds stops the start with one line that names it. For each setting `NAME_FILE` is read instead of `NAME` (for
+secrets that are mounted).
 """
 
 from __future__ import annotations
@@ -43,41 +44,113 @@ class Config:
     """The portal's settings, typed. Sizes are bytes, times are seconds unless the name says otherwise."""
 
     # -- where things are
-    data_dir: Path = setting(Path(".data"), "Folder of the embedded Postgres, the spool and the generated secret.", section="Places")
-    database_url: str = setting("", "Postgres 15 or newer, `postgresql://user:password@host/name`. Empty: embedded Postgres.", section="Places", env="DATABASE_URL", secret=True)
-    broker_url: str = setting("", "Celery broker: `redis://…` or `amqp://…`. Empty: the queue lives in the same Postgres.", section="Places", env="CELERY_BROKER_URL", secret=True)
-    spool_dir: Path | None = setting(None, "Folder of records accepted while Postgres is away. Empty: `spool` in the data folder.", section="Places")
+    data_dir: Path = setting(
+        Path(".data"), "Folder of the embedded Postgres, the spool and the generated secret.", section="Places"
+    )
+    database_url: str = setting(
+        "",
+        "Postgres 15 or newer, `postgresql://user:password@host/name`. Empty: embedded Postgres.",
+        section="Places",
+        env="DATABASE_URL",
+        secret=True,
+    )
+    broker_url: str = setting(
+        "",
+        "Celery broker: `redis://…` or `amqp://…`. Empty: the queue lives in the same Postgres.",
+        section="Places",
+        env="CELERY_BROKER_URL",
+        secret=True,
+    )
+    spool_dir: Path | None = setting(
+        None, "Folder of records accepted while Postgres is away. Empty: `spool` in the data folder.", section="Places"
+    )
     # -- web
     host: str = setting("127.0.0.1", "Address that the web server binds.", section="Web")
     port: int = setting(8000, "Port of the web server.", section="Web", low=1, high=65535)
     web_workers: int = setting(2, "Web server processes.", section="Web", low=1, high=64)
-    base_url: str = setting("", "Address under which people reach the portal; links in messages start with it. Empty: http://host:port.", section="Web")
-    allowed_hosts: tuple[str, ...] = setting((), "Host names that requests may carry, comma-separated. Empty: the host of the base URL and loopback.", section="Web")
-    secret_key: str = setting("", "Signs sessions and encrypts stored secrets. Empty: made once and kept in the data folder.", section="Web", secret=True)
+    base_url: str = setting(
+        "",
+        "Address under which people reach the portal; links in messages start with it. Empty: http://host:port.",
+        section="Web",
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        (),
+        "Host names that requests may carry, comma-separated. Empty: the host of the base URL and loopback.",
+        section="Web",
+    )
+    secret_key: str = setting(
+        "",
+        "Signs sessions and encrypts stored secrets. Empty: made once and kept in the data folder.",
+        section="Web",
+        secret=True,
+    )
     debug: bool = setting(False, "Django's debug pages. Never in production.", section="Web")
     metrics_token: str = setting("", "Bearer token that /metrics asks for. Empty: open.", section="Web", secret=True)
     # -- records in
     body_max_bytes: int = setting(8_388_608, "Largest request body as sent.", section="Records", unit="bytes", low=1024)
-    body_max_unpacked_bytes: int = setting(67_108_864, "Largest request body after gunzip; unpacking stops there.", section="Records", unit="bytes", low=1024)
+    body_max_unpacked_bytes: int = setting(
+        67_108_864,
+        "Largest request body after gunzip; unpacking stops there.",
+        section="Records",
+        unit="bytes",
+        low=1024,
+    )
     batch_max_records: int = setting(20_000, "Most records in one request.", section="Records", low=1)
-    label_max_length: int = setting(200, "Longest value of a label (provider, model, team …).", section="Records", unit="characters", low=8)
-    attributes_max_bytes: int = setting(8_192, "Largest `attributes` of a record, as JSON.", section="Records", unit="bytes", low=0)
-    record_max_age: int = setting(86_400, "Oldest `at` that a record may carry.", section="Records", unit="seconds", low=60)
-    record_max_ahead: int = setting(600, "How far ahead of the server's clock `at` may be.", section="Records", unit="seconds", low=0)
-    dimensions_per_kind: int = setting(10_000, "Most label sets of a kind; further ones count as `__overflow__`.", section="Records", low=1)
-    key_rate: int = setting(600, "Requests per minute for a key that has no rate of its own. 0: no limit.", section="Records", low=0)
-    spool_max_bytes: int = setting(1_073_741_824, "Largest spool; past it records are answered 503.", section="Records", unit="bytes", low=0)
+    label_max_length: int = setting(
+        200, "Longest value of a label (provider, model, team …).", section="Records", unit="characters", low=8
+    )
+    attributes_max_bytes: int = setting(
+        8_192, "Largest `attributes` of a record, as JSON.", section="Records", unit="bytes", low=0
+    )
+    record_max_age: int = setting(
+        86_400, "Oldest `at` that a record may carry.", section="Records", unit="seconds", low=60
+    )
+    record_max_ahead: int = setting(
+        600, "How far ahead of the server's clock `at` may be.", section="Records", unit="seconds", low=0
+    )
+    dimensions_per_kind: int = setting(
+        10_000, "Most label sets of a kind; further ones count as `__overflow__`.", section="Records", low=1
+    )
+    key_rate: int = setting(
+        600, "Requests per minute for a key that has no rate of its own. 0: no limit.", section="Records", low=0
+    )
+    spool_max_bytes: int = setting(
+        1_073_741_824, "Largest spool; past it records are answered 503.", section="Records", unit="bytes", low=0
+    )
     # -- retention
-    retention_records_days: int = setting(30, "Days that raw records and receipts are kept.", section="Retention", unit="days", low=2)
+    retention_records_days: int = setting(
+        30, "Days that raw records and receipts are kept.", section="Retention", unit="days", low=2
+    )
     retention_15s_days: int = setting(3, "Days that 15 s rollups are kept.", section="Retention", unit="days", low=2)
     retention_5m_days: int = setting(60, "Days that 5 min rollups are kept.", section="Retention", unit="days", low=2)
     retention_1h_days: int = setting(400, "Days that 1 h rollups are kept.", section="Retention", unit="days", low=2)
     # -- rules and notifications
-    evaluation_delay: int = setting(15, "Rules are evaluated this far behind now, so that late records count.", section="Alerts", unit="seconds", low=0, high=3600)
-    evaluation_catch_up: int = setting(3600, "After downtime, missed evaluations are made up for this far back.", section="Alerts", unit="seconds", low=0)
-    email_url: str = setting("", "SMTP server for email, `smtp://user:password@host:587?tls=starttls` (or smtps://). Empty: email channels cannot send.", section="Alerts", env="EMAIL_URL", secret=True)
+    evaluation_delay: int = setting(
+        15,
+        "Rules are evaluated this far behind now, so that late records count.",
+        section="Alerts",
+        unit="seconds",
+        low=0,
+        high=3600,
+    )
+    evaluation_catch_up: int = setting(
+        3600,
+        "After downtime, missed evaluations are made up for this far back.",
+        section="Alerts",
+        unit="seconds",
+        low=0,
+    )
+    email_url: str = setting(
+        "",
+        "SMTP server, `smtp://user:password@host:587?tls=starttls` (or smtps://). Empty: email cannot be sent.",
+        section="Alerts",
+        env="EMAIL_URL",
+        secret=True,
+    )
     email_from: str = setting("llm-usage-portal@localhost", "Sender of email.", section="Alerts")
-    outbound_private: bool = setting(False, "Allow notifications to private, loopback and link-local addresses.", section="Alerts")
+    outbound_private: bool = setting(
+        False, "Allow notifications to private, loopback and link-local addresses.", section="Alerts"
+    )
 
     @property
     def public_url(self) -> str:
@@ -146,7 +219,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
             wrong.append(f"{name}: {error}")
             continue
         values[f.name] = value
-    wrong += [f"{name}: no such setting (see docs/settings.md)" for name in sorted(environ) if name.startswith(PREFIX) and name not in known]
+    wrong += [
+        f"{name}: no such setting (see docs/settings.md)"
+        for name in sorted(environ)
+        if name.startswith(PREFIX) and name not in known
+    ]
     if wrong:
         raise ConfigError("\n".join(wrong))
     return Config(**values)

@@ -47,7 +47,12 @@ def _database(url: str) -> dict[str, object]:
 
 SECRET_KEY = _secret_key(PORTAL)
 DEBUG = PORTAL.debug
-ALLOWED_HOSTS = [*PORTAL.allowed_hosts] or [urlsplit(PORTAL.public_url).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = [*PORTAL.allowed_hosts] or [
+    urlsplit(PORTAL.public_url).hostname or "localhost",
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+]
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",

@@ -1,0 +1,34 @@
+# Two commands: `make run` starts the portal, `make test` proves it. Both need Python 3.11 or newer and make, nothing else.
+VENV := .venv
+PY := $(VENV)/bin/python
+ARGS ?=
+
+.PHONY: run test lint bench docs install install-dev clean
+
+run: install
+	@exec $(PY) manage.py up $(ARGS)
+
+test: install-dev
+	@.ci/install-debian
+	$(PY) -m pytest $(ARGS)
+
+lint: install-dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: install-dev
+	$(PY) -m bench $(ARGS)
+
+# Rewrites what is generated from the code: reference pages, Grafana and Prometheus files.
+docs: install
+	$(PY) manage.py generate
+
+install:
+	@.ci/install-python requirements.txt
+
+install-dev:
+	@.ci/install-python requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .test .mypy_cache .ruff_cache .pytest_cache
