@@ -1,0 +1,263 @@
+"""Everything that pages and the API read about rules, alerts, channels and runbooks. Row counts never change the number of queries."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+
+from alerts.expression import Comparison, ExpressionError, expand, split
+from alerts.models import (
+    OPEN_STATES,
+    Alert,
+    Channel,
+    Delivery,
+    DeliveryAttempt,
+    Flip,
+    Rule,
+    RuleChange,
+    Runbook,
+    RunbookVersion,
+    Severity,
+    State,
+)
+
+PAGE = 50
+SEVERITY_ORDER = {"critical": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Open alerts: firing by severity, and pending."""
+
+    critical: int
+    warning: int
+    info: int
+    pending: int
+
+    @property
+    def firing(self) -> int:
+        return self.critical + self.warning + self.info
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryFilter:
+    """Which alerts of the past; what is None or empty does not filter. `label` is `name=value`, `text` is looked for in summaries and names."""
+
+    rule_id: int | None = None
+    severity: str = ""
+    state: str = ""
+    label: str = ""
+    text: str = ""
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class AlertPage:
+    """A page of the history, newest first. Numbers count from 1."""
+
+    alerts: list[Alert]
+    number: int
+    has_next: bool
+
+    @property
+    def has_previous(self) -> bool:
+        return self.number > 1
+
+
+@dataclass(frozen=True)
+class AlertDetail:
+    """An alert with all that happened to it, oldest first. Deliveries carry `flip` and `tries` (their attempts)."""
+
+    alert: Alert
+    flips: list[Flip]
+    deliveries: list[Delivery]
+    earlier: list[Alert]
+
+
+@dataclass(frozen=True)
+class RuleDetail:
+    """A rule with its expanded expression, its condition split for a chart (None without a comparison), alerts and edits."""
+
+    rule: Rule
+    expr: str
+    comparison: Comparison | None
+    open_alerts: list[Alert]
+    past_alerts: list[Alert]
+    changes: list[RuleChange]
+    channels: list[Channel]
+
+
+@dataclass(frozen=True)
+class RunbookDetail:
+    """A runbook with one of its versions (the newest unless asked otherwise) and the list of all."""
+
+    runbook: Runbook
+    version: RunbookVersion
+    versions: list[RunbookVersion]
+    rules: list[Rule]
+
+
+def _alerts() -> QuerySet[Alert]:
+    return Alert.objects.select_related("rule__group", "rule__runbook", "acknowledged_by")
+
+
+def firing() -> list[Alert]:
+    """Alerts that fire, worst and longest first."""
+    alerts = _alerts().filter(state=State.FIRING).order_by("fired_at", "id")
+    return sorted(alerts, key=lambda alert: SEVERITY_ORDER.get(alert.rule.severity, 3))
+
+
+def pending() -> list[Alert]:
+    """Alerts whose condition holds, but not long enough yet; the one that fires next is first."""
+    return sorted(
+        _alerts().filter(state=State.PENDING),
+        key=lambda alert: alert.active_at + dt.timedelta(seconds=alert.rule.for_seconds),
+    )
+
+
+def counts() -> Counts:
+    """How many alerts are open."""
+    rows = Alert.objects.filter(state__in=OPEN_STATES).values_list("state", "rule__severity").annotate(n=Count("id"))
+    found = {(state, severity): n for state, severity, n in rows.order_by()}
+    return Counts(
+        critical=found.get((State.FIRING, Severity.CRITICAL), 0),
+        warning=found.get((State.FIRING, Severity.WARNING), 0),
+        info=found.get((State.FIRING, Severity.INFO), 0),
+        pending=sum(n for (state, _), n in found.items() if state == State.PENDING),
+    )
+
+
+def history(wanted: HistoryFilter, page: int = 1) -> AlertPage:
+    """Alerts that fired, also those that still do."""
+    alerts = _alerts().filter(fired_at__isnull=False).order_by("-fired_at", "-id")
+    if wanted.rule_id is not None:
+        alerts = alerts.filter(rule_id=wanted.rule_id)
+    if wanted.severity:
+        alerts = alerts.filter(rule__severity=wanted.severity)
+    if wanted.state:
+        alerts = alerts.filter(state=wanted.state)
+    if wanted.label:
+        name, _, value = wanted.label.partition("=")
+        alerts = alerts.filter(labels__contains={name.strip(): value.strip()})
+    if wanted.text:
+        alerts = alerts.filter(
+            Q(rule__name__icontains=wanted.text)
+            | Q(rule__title__icontains=wanted.text)
+            | Q(annotations__summary__icontains=wanted.text)
+        )
+    if wanted.since is not None:
+        alerts = alerts.filter(Q(ended_at=None) | Q(ended_at__gte=wanted.since))
+    if wanted.until is not None:
+        alerts = alerts.filter(fired_at__lte=wanted.until)
+    number = max(page, 1)
+    rows = list(alerts[(number - 1) * PAGE : number * PAGE + 1])
+    return AlertPage(rows[:PAGE], number, len(rows) > PAGE)
+
+
+def alert_detail(alert_id: int) -> AlertDetail:
+    """Raises Alert.DoesNotExist."""
+    alert = _alerts().get(pk=alert_id)
+    deliveries = (
+        Delivery.objects.filter(alert=alert)
+        .select_related("flip", "channel")
+        .prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("number")))
+    )
+    earlier = Alert.objects.filter(rule=alert.rule, fingerprint=alert.fingerprint, fired_at__isnull=False)
+    return AlertDetail(
+        alert,
+        list(alert.flips.all()),
+        list(deliveries.order_by("id")),
+        list(earlier.exclude(pk=alert.pk).order_by("-fired_at")[:5]),
+    )
+
+
+def rule_list() -> list[Rule]:
+    """All rules in the order of their groups, each with `firing_count`, `pending_count` and `last_fired_at`."""
+    last = Alert.objects.filter(rule=OuterRef("pk"), fired_at__isnull=False).order_by("-fired_at")
+    return list(
+        Rule.objects.select_related("group", "runbook")
+        .prefetch_related("channels")
+        .annotate(
+            firing_count=Count("alerts", filter=Q(alerts__state=State.FIRING)),
+            pending_count=Count("alerts", filter=Q(alerts__state=State.PENDING)),
+            last_fired_at=Subquery(last.values("fired_at")[:1]),
+        )
+        .order_by("group__name", "position", "id")
+    )
+
+
+def rule_detail(rule_id: int) -> RuleDetail:
+    """Raises Rule.DoesNotExist."""
+    rule = Rule.objects.select_related("group", "runbook").prefetch_related("channels").get(pk=rule_id)
+    try:
+        expr = expand(rule.expr, rule.threshold)
+        comparison = split(expr)
+    except (ExpressionError, ValueError):
+        expr, comparison = rule.expr, None
+    alerts = _alerts().filter(rule=rule)
+    return RuleDetail(
+        rule,
+        expr,
+        comparison,
+        list(alerts.filter(state__in=OPEN_STATES).order_by("-state", "active_at")),
+        list(alerts.filter(fired_at__isnull=False).exclude(state__in=OPEN_STATES).order_by("-fired_at")[:20]),
+        list(rule.changes.select_related("author")[:50]),
+        recipients(rule, list(Channel.objects.all())),
+    )
+
+
+def recipients(rule: Rule, channels: list[Channel]) -> list[Channel]:
+    """Which of the channels a rule's messages go to now: those chosen, else all of its kinds that take the severity."""
+    chosen = {channel.pk for channel in rule.channels.all()}
+    if chosen:
+        return [channel for channel in channels if channel.pk in chosen and channel.enabled]
+    return [
+        channel
+        for channel in channels
+        if channel.enabled
+        and channel.takes(rule.severity)
+        and (not rule.channel_kinds or channel.kind in rule.channel_kinds)
+    ]
+
+
+def channel_list() -> list[Channel]:
+    """All channels, each with `last_state` and `last_delivery_at` of its newest delivery, `last_ok` and `last_error` of its newest try."""
+    newest = Delivery.objects.filter(channel=OuterRef("pk")).order_by("-id")
+    attempt = DeliveryAttempt.objects.filter(delivery__channel=OuterRef("pk")).order_by("-id")
+    return list(
+        Channel.objects.annotate(
+            last_state=Subquery(newest.values("state")[:1]),
+            last_delivery_at=Subquery(newest.values("created_at")[:1]),
+            last_error=Subquery(attempt.values("error")[:1]),
+            last_ok=Subquery(attempt.values("ok")[:1]),
+        ).order_by("name")
+    )
+
+
+def channel_deliveries(channel: Channel, limit: int = PAGE) -> list[Delivery]:
+    """Its newest deliveries with their attempts."""
+    return list(
+        Delivery.objects.filter(channel=channel)
+        .select_related("flip", "alert__rule")
+        .prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("number")))
+        .order_by("-id")[:limit]
+    )
+
+
+def runbook_list() -> list[Runbook]:
+    """All runbooks, each with `updated_at` and its `rules`."""
+    newest = RunbookVersion.objects.filter(runbook=OuterRef("pk")).order_by("-number")
+    return list(Runbook.objects.annotate(updated_at=Subquery(newest.values("at")[:1])).prefetch_related("rules"))
+
+
+def runbook_detail(slug: str, number: int | None = None) -> RunbookDetail:
+    """Raises Runbook.DoesNotExist or RunbookVersion.DoesNotExist."""
+    runbook = Runbook.objects.get(slug=slug)
+    versions = list(runbook.versions.select_related("author"))
+    wanted = [version for version in versions if number is None or version.number == number]
+    if not wanted:
+        raise RunbookVersion.DoesNotExist
+    return RunbookDetail(runbook, wanted[0], versions, list(runbook.rules.all()))

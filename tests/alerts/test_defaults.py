@@ -1,0 +1,89 @@
+"""The rules that ship are those of the requirement documents."""
+
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from django.apps import apps
+
+from alerts.defaults import GROUPS, RUNBOOKS, DefaultRule, ensure_defaults
+from alerts.expression import expand
+from alerts.models import Rule, RuleGroup, Runbook
+
+SPEC = Path(__file__).resolve().parents[3] / "shared/spec/rules.yaml"
+SECONDS = {"30s": 30, "1m": 60, "2m": 120, "5m": 300, "15m": 900}
+RULES = [rule for group in GROUPS for rule in group.rules]
+
+
+@pytest.fixture(scope="module")
+def spec() -> dict[str, Any]:
+    if not SPEC.exists():
+        pytest.skip(f"{SPEC} is not here")
+    loaded: dict[str, Any] = yaml.safe_load(SPEC.read_text())
+    return loaded
+
+
+def canonical(expr: str) -> str:
+    return promql_parser.parse(expr).prettify()
+
+
+def test_groups_and_intervals_are_those_of_the_documents(spec: dict[str, Any]) -> None:
+    wanted = [
+        (group["name"], SECONDS[group["interval"]], [rule["alert"] for rule in group["rules"]])
+        for group in spec["groups"]
+    ]
+    assert [(group.name, group.interval_seconds, [rule.name for rule in group.rules]) for group in GROUPS] == wanted
+
+
+def test_expressions_times_severities_and_summaries_are_those_of_the_documents(spec: dict[str, Any]) -> None:
+    for wanted in [rule for group in spec["groups"] for rule in group["rules"]]:
+        rule = next(rule for rule in RULES if rule.name == wanted["alert"])
+        assert rule.severity == wanted["severity"]
+        assert rule.for_seconds == SECONDS.get(wanted.get("for"), 0)
+        if "expr" in wanted:
+            assert canonical(expand(rule.expr, rule.threshold)) == canonical(wanted["expr"])
+        if "summary" in wanted:
+            assert rule.annotations["summary"] == wanted["summary"]
+        if "notify" in wanted:
+            assert rule.channel_kinds == tuple(wanted["notify"])
+
+
+def test_the_simple_rules_became_the_promql_that_the_documents_mean() -> None:
+    became = {rule.name: canonical(expand(rule.expr, rule.threshold)) for rule in RULES}
+    assert became["High Error Rate"] == canonical('rate(agent_execution_total{status="failed"}[5m]) > 0.1')
+    assert became["Budget Threshold"] == canonical("team_spend_usd > on (team) budget_limit * 0.9")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_every_rule_has_a_runbook_for_the_person_woken(rule: DefaultRule) -> None:
+    text = (RUNBOOKS / f"{rule.runbook}.md").read_text()
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert headings == [
+        f"# {rule.title}",
+        "## What this means",
+        "## Confirm",
+        "## Likely causes",
+        "## Do",
+        "## Escalate",
+    ]
+
+
+def test_no_runbook_is_left_over() -> None:
+    assert {path.stem for path in RUNBOOKS.glob("*.md")} == {rule.runbook for rule in RULES}
+
+
+@pytest.mark.django_db
+def test_adding_the_defaults_again_keeps_what_an_operator_tuned() -> None:
+    ensure_defaults(apps.get_model)
+    Rule.objects.filter(name="HighProviderCost").update(threshold=7)
+    ensure_defaults(apps.get_model)
+    assert Rule.objects.get(name="HighProviderCost").threshold == 7
+    assert (RuleGroup.objects.count(), Rule.objects.count(), Runbook.objects.count()) == (4, 10, 10)
+
+
+def test_the_spike_rule_counts_both_kinds_of_tokens() -> None:
+    spike = next(rule for rule in RULES if rule.name == "LLMUsageTokenSpikeWarning")
+    assert "compozy_llm_prompt_tokens_total" in spike.expr
+    assert "compozy_llm_completion_tokens_total" in spike.expr

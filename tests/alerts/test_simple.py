@@ -1,0 +1,40 @@
+"""The simple rule format."""
+
+import pytest
+
+from alerts.expression import expand
+from alerts.simple import SimpleRule, SimpleRuleError, to_promql
+
+
+@pytest.mark.parametrize(
+    ("metric", "condition", "expr"),
+    [
+        (
+            "agent_execution_total{status='failed'}",
+            "rate(5m) > 0.1",
+            'rate(agent_execution_total{status="failed"}[5m]) > 0.1',
+        ),
+        ("team_spend_usd", "> budget_limit * 0.9", "team_spend_usd > on (team) budget_limit * 0.9"),
+        ("llm_usage_persist_queue_size", ">= 1000", "llm_usage_persist_queue_size >= 1000"),
+        ("queue", "avg_over_time(1h) < 2.5e3", "avg_over_time(queue[1h]) < 2500"),
+        ("used", "> free * 2", "used > free * 2"),
+    ],
+)
+def test_a_simple_rule_becomes_promql(metric: str, condition: str, expr: str) -> None:
+    became = to_promql(SimpleRule(name="x", metric=metric, condition=condition))
+    assert expand(became.expr, became.threshold) == expr
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"condition": "is high"}, "condition: 'is high' is not understood"),
+        ({"condition": "explode(5m) > 1"}, r"condition: explode\(\) is none of"),
+        ({"severity": "bad"}, "severity: 'bad' is none of"),
+        ({"notification": ("pigeon",)}, "notification: pigeon is none of"),
+    ],
+)
+def test_what_is_not_understood_is_named(changes: dict[str, object], message: str) -> None:
+    fields: dict[str, object] = {"name": "x", "metric": "m", "condition": "> 1", **changes}
+    with pytest.raises(SimpleRuleError, match=message):
+        to_promql(SimpleRule(**fields))  # type: ignore[arg-type]
