@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -45,6 +46,14 @@ def _database(url: str) -> dict[str, object]:
     }
 
 
+def _package_folder(name: str) -> Path:
+    """Where an installed package lies, found without importing it."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        sys.exit(f"portal: the package {name} is not installed")
+    return Path(spec.origin).parent
+
+
 SECRET_KEY = _secret_key(PORTAL)
 DEBUG = PORTAL.debug
 ALLOWED_HOSTS = [*PORTAL.allowed_hosts] or [
@@ -81,6 +90,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "portal.csp.ContentSecurityPolicyMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
@@ -95,6 +105,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "portal.navigation.sidebar",
             ]
         },
     }
@@ -106,7 +117,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [BASE_DIR / "static", ("plotly", _package_folder("plotly") / "package_data")]
 STATIC_ROOT = PORTAL.data_dir / "static"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"

@@ -1,0 +1,82 @@
+"""The sidebar: one declaration of the pages, in the order in which they are shown. A page without an address is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page: its name in the sidebar, the name of its URL, and the letter that goes there after `g`."""
+
+    label: str
+    url_name: str
+    key: str
+    url: str = ""
+    is_current: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pages under one heading."""
+
+    heading: str
+    entries: tuple[Entry, ...]
+
+
+PAGES: tuple[Group, ...] = (
+    Group("", (Entry("Overview", "overview", "o"),)),
+    Group(
+        "Boards",
+        (
+            Entry("Coverage", "coverage", "c"),
+            Entry("Providers", "providers", "p"),
+            Entry("Tools", "tools", "m"),
+            Entry("Cost and budgets", "cost", "b"),
+        ),
+    ),
+    Group(
+        "Alerts",
+        (
+            Entry("Alerts", "alerts", "a"),
+            Entry("Rules", "rules", "r"),
+            Entry("Channels", "channels", "h"),
+            Entry("Runbooks", "runbooks", "n"),
+        ),
+    ),
+    Group(
+        "Data",
+        (
+            Entry("Ingestion", "ingestion", "i"),
+            Entry("Keys", "keys", "k"),
+            Entry("Prices", "prices", "$"),
+            Entry("Settings", "settings", "s"),
+        ),
+    ),
+)
+# What a reader has chosen for one page holds for the next one too.
+KEPT = ("range", "from", "to", "workspace")
+
+
+def sidebar(request: HttpRequest) -> dict[str, object]:
+    """Context processor: `navigation`, the groups with their addresses, and `kept`, the range and workspace of the URL."""
+    kept = urlencode({name: request.GET[name] for name in KEPT if request.GET.get(name)})
+    groups = []
+    for group in PAGES:
+        entries = tuple(found for entry in group.entries if (found := _addressed(entry, request.path, kept)))
+        if entries:
+            groups.append(Group(group.heading, entries))
+    return {"navigation": groups, "kept": kept}
+
+
+def _addressed(entry: Entry, path: str, kept: str) -> Entry | None:
+    try:
+        url = reverse(entry.url_name)
+    except NoReverseMatch:
+        return None
+    is_current = path == url if url == "/" else path.startswith(url)
+    return replace(entry, url=f"{url}?{kept}" if kept else url, is_current=is_current)

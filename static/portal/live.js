@@ -1,0 +1,64 @@
+// Live pages. An element with data-live="15" and hx-trigger="live" is fetched again every 15 s, charts likewise (charts.js).
+// Nothing is fetched in a hidden tab, while paused, or for a fixed range; what is being used (focus, open menu) is left alone.
+(() => {
+  const loaded = new WeakMap();
+  const texts = new WeakMap();
+  const opened = Date.now();
+  let failedSince = 0;
+  let paused = sessionStorage.getItem("paused") === "1";
+
+  const button = () => document.querySelector(".live");
+  const fixed = () => button()?.dataset.fixed === "1";
+  const show = () => {
+    const node = button();
+    if (!node) return;
+    const state = failedSince ? "lost" : fixed() || paused ? "paused" : "live";
+    const words = { lost: "Connection lost", paused: fixed() ? "Fixed range" : "Paused", live: "Live" };
+    node.dataset.state = state;
+    node.querySelector(".live-text").textContent = words[state];
+    node.setAttribute("aria-pressed", String(!paused));
+    node.title = failedSince ? `No answer since ${new Date(failedSince).toLocaleTimeString()}; what you see is older. Trying again.` : "";
+    document.documentElement.classList.toggle("lost", Boolean(failedSince));
+  };
+  const heard = () => { if (failedSince) { failedSince = 0; show(); } };
+  const lost = () => { failedSince ||= Date.now(); show(); };
+  const inUse = (element) => element.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")
+    || element.querySelector("details[open], dialog[open]");
+
+  const tick = () => {
+    if (document.hidden || fixed() || (paused && !failedSince)) return;
+    const now = Date.now();
+    for (const element of document.querySelectorAll("[data-live]")) {
+      const every = Number(element.dataset.live) * 1000;
+      if (now - (loaded.get(element) || opened) < every || inUse(element)) continue;
+      loaded.set(element, now);
+      window.htmx.trigger(element, "live");
+    }
+    document.dispatchEvent(new CustomEvent("portal:tick", { detail: { now } }));
+  };
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, serverResponse, xhr } = event.detail;
+    if (!target.matches("[data-live]") || xhr.status !== 200) return;
+    // The login page instead of the part: the session has ended.
+    if (xhr.responseURL.includes("/login/")) { event.detail.shouldSwap = false; location.reload(); return; }
+    if (texts.get(target) === serverResponse) event.detail.shouldSwap = false;
+    texts.set(target, serverResponse);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => (event.detail.successful ? heard() : undefined));
+  document.addEventListener("htmx:sendError", lost);
+  document.addEventListener("htmx:timeout", lost);
+  document.addEventListener("htmx:responseError", (event) => event.detail.xhr.status >= 502 && lost());
+  document.addEventListener("portal:heard", heard);
+  document.addEventListener("portal:lost", lost);
+  document.addEventListener("visibilitychange", tick);
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest(".live") || fixed()) return;
+    paused = !paused;
+    sessionStorage.setItem("paused", paused ? "1" : "0");
+    show();
+    tick();
+  });
+  document.addEventListener("DOMContentLoaded", show);
+  setInterval(tick, 1000);
+})();
