@@ -1,1 +1,35 @@
-"""PromQL over any source of series: numpy and promql-parser; knows nothing of Django."""
+"""PromQL over any source of series: numpy and promql-parser; knows nothing of Django.
+
+`parse` a text once, evaluate it with `instant` at a time or with `range` over many, against a Source. Times are Unix
+milliseconds. See docs/promql.md.
+"""
+
+from promql.errors import EvalError, LimitError, ParseError, PromQLError, UnsupportedError
+from promql.evaluate import instant
+from promql.evaluate import range_query as range
+from promql.labels import Labels, Matcher
+from promql.limits import Limits
+from promql.parse import Query, parse
+from promql.result import Result
+from promql.source import STALE_NAN, Block, Hints, MemorySource, Source
+
+__all__ = [
+    "STALE_NAN",
+    "Block",
+    "EvalError",
+    "Hints",
+    "Labels",
+    "LimitError",
+    "Limits",
+    "Matcher",
+    "MemorySource",
+    "ParseError",
+    "PromQLError",
+    "Query",
+    "Result",
+    "Source",
+    "UnsupportedError",
+    "instant",
+    "parse",
+    "range",
+]

@@ -1,0 +1,174 @@
+"""Aggregations: sum by (…), topk, quantile and their kin."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from promql.context import Evaluation
+from promql.errors import EvalError
+from promql.labels import METRIC_NAME, LabelKey, Labels, drop_labels, keep_labels, label_key
+from promql.quantile import quantile_last_axis
+from promql.ranking import CHOOSERS
+from promql.sums import sum_groups
+from promql.syntax import Aggregate, String
+from promql.text_forms import format_value
+from promql.values import Bools, Floats, Ints, Vector, empty_vector, merge_rows
+
+
+@dataclass
+class Groups:
+    """Which group each row belongs to, in order of first appearance, and the labels of the groups."""
+
+    of_row: Ints
+    labels: list[Labels]
+
+    def counts(self, present: Bools) -> Ints:
+        """Rows present per group and step."""
+        counts = np.zeros((len(self.labels), present.shape[1]), dtype=np.int64)
+        np.add.at(counts, self.of_row, present)
+        return counts
+
+
+def aggregate(evaluation: Evaluation, node: Aggregate, times: Ints) -> Vector:
+    vector = evaluation.vector(node.expr, times)
+    if not vector.labels:
+        return empty_vector(times.size)
+    if node.op == "count_values":
+        return _count_values(evaluation, node, vector)
+    groups = _group(vector.labels, node.by, node.grouping)
+    if node.op in CHOOSERS:
+        return CHOOSERS[node.op](vector, groups.of_row, _parameter(evaluation, node, times), evaluation.notes)
+    present = groups.counts(vector.present) > 0
+    if node.op == "quantile":
+        values = _quantile(evaluation, vector, groups, _parameter(evaluation, node, times))
+    else:
+        values = _REDUCERS[node.op](vector, groups)
+    return Vector(groups.labels, values, present)
+
+
+def _parameter(evaluation: Evaluation, node: Aggregate, times: Ints) -> Floats:
+    if node.param is None:
+        raise EvalError(f"{node.op} needs a parameter")
+    return evaluation.scalar(node.param, times)
+
+
+def _group(labels: list[Labels], by: bool, grouping: tuple[str, ...]) -> Groups:
+    dropped = (*grouping, METRIC_NAME)
+    index: dict[LabelKey, int] = {}
+    group_labels: list[Labels] = []
+    of_row = np.empty(len(labels), dtype=np.int64)
+    for row, row_labels in enumerate(labels):
+        kept = keep_labels(row_labels, grouping) if by else drop_labels(row_labels, dropped)
+        key = label_key(kept)
+        if key not in index:
+            index[key] = len(group_labels)
+            group_labels.append(kept)
+        of_row[row] = index[key]
+    return Groups(of_row, group_labels)
+
+
+def _sum(vector: Vector, groups: Groups) -> Floats:
+    return sum_groups(vector.values, vector.present, groups.of_row, len(groups.labels))
+
+
+def _avg(vector: Vector, groups: Groups) -> Floats:
+    counts = groups.counts(vector.present)
+    total = _sum(vector, groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        average = total / counts
+        if np.isinf(total).any():
+            # The sum overflowed, perhaps; a sum of quotients does not where the values do not.
+            parts = vector.values / counts[groups.of_row]
+            average = np.where(
+                np.isinf(total), sum_groups(parts, vector.present, groups.of_row, len(groups.labels)), average
+            )
+    return average
+
+
+def _stdvar(vector: Vector, groups: Groups) -> Floats:
+    counts = groups.counts(vector.present)
+    size = len(groups.labels)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        mean = _sum(vector, groups) / counts
+        squares = (vector.values - mean[groups.of_row]) ** 2
+        return sum_groups(squares, vector.present, groups.of_row, size) / counts
+
+
+def _stddev(vector: Vector, groups: Groups) -> Floats:
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(_stdvar(vector, groups))
+
+
+def _extreme(of_two: np.ufunc) -> Callable[[Vector, Groups], Floats]:
+    def reduce(vector: Vector, groups: Groups) -> Floats:
+        known = np.where(vector.present, vector.values, np.nan)
+        result = np.full((len(groups.labels), known.shape[1]), np.nan)
+        of_two.at(result, groups.of_row, known)
+        return result
+
+    return reduce
+
+
+def _count(vector: Vector, groups: Groups) -> Floats:
+    return groups.counts(vector.present).astype(np.float64)
+
+
+def _one(vector: Vector, groups: Groups) -> Floats:
+    return np.ones((len(groups.labels), vector.values.shape[1]))
+
+
+_REDUCERS: dict[str, Callable[[Vector, Groups], Floats]] = {
+    "sum": _sum,
+    "avg": _avg,
+    "min": _extreme(np.fmin),
+    "max": _extreme(np.fmax),
+    "count": _count,
+    "group": _one,
+    "stdvar": _stdvar,
+    "stddev": _stddev,
+}
+
+
+def _quantile(evaluation: Evaluation, vector: Vector, groups: Groups, quantile: Floats) -> Floats:
+    for value in np.unique(quantile[~((quantile >= 0) & (quantile <= 1))]):
+        evaluation.notes.warn(f"quantile value should be between 0 and 1, got {format_value(float(value))}")
+    result = np.zeros((len(groups.labels), vector.values.shape[1]))
+    for group in range(len(groups.labels)):
+        rows = np.flatnonzero(groups.of_row == group)
+        result[group] = quantile_last_axis(vector.values[rows].T, vector.present[rows].T, quantile)
+    return result
+
+
+def _count_values(evaluation: Evaluation, node: Aggregate, vector: Vector) -> Vector:
+    """One series per distinct value of each group, with the value as a label."""
+    label = node.param.value if isinstance(node.param, String) else ""
+    if not label:
+        raise EvalError('invalid label name "" in count_values()')
+    grouping = (*node.grouping, label) if not node.by else tuple(name for name in node.grouping if name != label)
+    groups = _group(vector.labels, node.by, grouping)
+    labels: list[Labels] = []
+    counts: list[Floats] = []
+    for group, group_labels in enumerate(groups.labels):
+        rows = np.flatnonzero(groups.of_row == group)
+        values, present = vector.values[rows], vector.present[rows]
+        for value in _distinct(values[present]):
+            same = present & (np.isnan(values) if np.isnan(value) else _same(values, value))
+            labels.append({**group_labels, label: format_value(float(value))})
+            counts.append(same.sum(axis=0).astype(np.float64))
+    if not labels:
+        return empty_vector(vector.values.shape[1])
+    matrix = np.stack(counts)
+    return merge_rows(Vector(labels, matrix, matrix > 0))
+
+
+def _distinct(values: Floats) -> Floats:
+    """Distinct values, with -0 and 0 apart as their texts are."""
+    negative_zero = (values == 0) & np.signbit(values)
+    distinct = np.unique(values[~negative_zero])
+    return np.append(distinct, -0.0) if negative_zero.any() else distinct
+
+
+def _same(values: Floats, value: np.float64) -> Bools:
+    same: Bools = (values == value) & (np.signbit(values) == np.signbit(value))
+    return same

@@ -1,0 +1,32 @@
+"""What functions, aggregations and operators may ask of the evaluation they are part of."""
+
+from typing import Protocol
+
+from promql.result import Notes
+from promql.source import Block
+from promql.syntax import Call, Node, Selector
+from promql.values import Floats, Ints, Value, Vector
+from promql.windows import Windows
+
+
+class Evaluation(Protocol):
+    notes: Notes
+    start_ms: int
+    end_ms: int
+    step_ms: int
+
+    def value(self, node: Node, times: Ints) -> Value: ...
+
+    def vector(self, node: Node, times: Ints) -> Vector: ...
+
+    def scalar(self, node: Node, times: Ints) -> Floats: ...
+
+    def text(self, node: Node) -> str: ...
+
+    def windows(self, node: Node, times: Ints) -> list[Windows]: ...
+
+    def sample_times(self, node: Selector, times: Ints) -> Vector:
+        """The times (s) of the samples that an instant selector selects."""
+        ...
+
+    def info_blocks(self, node: Call) -> list[Block]: ...

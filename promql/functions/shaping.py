@@ -1,0 +1,137 @@
+"""Functions that turn scalars into vectors and back, order series, and tell what is absent."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from promql import histogram
+from promql.context import Evaluation
+from promql.functions.instant import clamp, clamp_is_empty, round_to
+from promql.labels import METRIC_NAME, Labels, Matcher
+from promql.syntax import Call, Node, Selector, unwrap
+from promql.values import Bools, Floats, Ints, Scalar, Value, Vector, any_row
+
+Special = Callable[[Evaluation, Call, Ints], Value]
+
+
+def time(evaluation: Evaluation, call: Call, times: Ints) -> Scalar:
+    return Scalar(times / 1000)
+
+
+def pi(evaluation: Evaluation, call: Call, times: Ints) -> Scalar:
+    return Scalar(np.full(times.size, np.pi))
+
+
+def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    return Vector([{}], evaluation.scalar(call.args[0], times)[None, :], np.ones((1, times.size), dtype=bool))
+
+
+def scalar(evaluation: Evaluation, call: Call, times: Ints) -> Scalar:
+    """The one sample of each step, NaN where there is none or more than one."""
+    given = evaluation.vector(call.args[0], times)
+    alone = given.present.sum(axis=0) == 1
+    only = np.where(given.present, given.values, 0.0).sum(axis=0)
+    return Scalar(np.where(alone, only, np.nan))
+
+
+def timestamp(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    argument = unwrap(call.args[0])
+    if isinstance(argument, Selector):
+        stamps = evaluation.sample_times(argument, times)
+        return stamps.nameless(stamps.values)
+    given = evaluation.vector(argument, times)
+    return given.nameless(np.broadcast_to(times / 1000, given.values.shape))
+
+
+def round_(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    given = evaluation.vector(call.args[0], times)
+    nearest = evaluation.scalar(call.args[1], times) if len(call.args) > 1 else np.ones(times.size)
+    with np.errstate(all="ignore"):
+        return given.nameless(round_to(given.values, nearest))
+
+
+def clamp_(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    given = evaluation.vector(call.args[0], times)
+    low, high = (evaluation.scalar(bound, times) for bound in call.args[1:])
+    return given.nameless(clamp(given.values, low, high), given.present & ~clamp_is_empty(low, high)).compact()
+
+
+def clamp_min(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    given = evaluation.vector(call.args[0], times)
+    return given.nameless(np.maximum(given.values, evaluation.scalar(call.args[1], times)))
+
+
+def clamp_max(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    given = evaluation.vector(call.args[0], times)
+    return given.nameless(np.minimum(given.values, evaluation.scalar(call.args[1], times)))
+
+
+def sort(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    return _by_value(evaluation.vector(call.args[0], times), 1.0)
+
+
+def sort_desc(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    return _by_value(evaluation.vector(call.args[0], times), -1.0)
+
+
+def _by_value(given: Vector, sign: float) -> Vector:
+    """Order the rows of an instant vector by value, NaN last; a range query's result has no order."""
+    if given.values.shape[1] != 1:
+        return given
+    return given.rows(np.argsort(sign * given.values[:, 0], kind="stable"))
+
+
+def absent(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    given = evaluation.vector(call.args[0], times)
+    return _absence(call.args[0], ~any_row(given.present))
+
+
+def absent_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    there = np.zeros(times.size, dtype=bool)
+    for windows in evaluation.windows(call.args[0], times):
+        there |= any_row(windows.counts >= 1)
+    return _absence(call.args[0], ~there)
+
+
+def _absence(argument: Node, missing: Bools) -> Vector:
+    selector = unwrap(argument)
+    labels = equal_labels(selector.matchers) if isinstance(selector, Selector) else {}
+    return Vector([labels], np.ones((1, missing.size)), missing[None, :]).compact()
+
+
+def equal_labels(matchers: tuple[Matcher, ...]) -> Labels:
+    """The labels that a selector fixes: named once, and by equality."""
+    labels: Labels = {}
+    seen: set[str] = set()
+    for matcher in matchers:
+        if matcher.name == METRIC_NAME:
+            continue
+        if matcher.op == "=" and matcher.name not in seen:
+            labels[matcher.name] = matcher.value
+        else:
+            labels.pop(matcher.name, None)
+        seen.add(matcher.name)
+    return {name: value for name, value in labels.items() if value}
+
+
+def histogram_quantile(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    quantile: Floats = evaluation.scalar(call.args[0], times)
+    return histogram.histogram_quantile(evaluation.vector(call.args[1], times), quantile, evaluation.notes)
+
+
+SHAPING: dict[str, Special] = {
+    "time": time,
+    "pi": pi,
+    "vector": vector,
+    "scalar": scalar,
+    "timestamp": timestamp,
+    "round": round_,
+    "clamp": clamp_,
+    "clamp_min": clamp_min,
+    "clamp_max": clamp_max,
+    "sort": sort,
+    "sort_desc": sort_desc,
+    "absent": absent,
+    "absent_over_time": absent_over_time,
+    "histogram_quantile": histogram_quantile,
+}

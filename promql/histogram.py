@@ -1,0 +1,157 @@
+"""Quantiles of classic histograms: histogram_quantile over `le` buckets."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from promql.labels import METRIC_NAME, LabelKey, Labels, drop_labels, label_key
+from promql.result import Notes
+from promql.text_forms import format_value
+from promql.values import Bools, Floats, Vector
+
+# Counts that differ by less than this share are the same but for rounding, and are not called non-monotonic.
+_SMALL_DELTA = 1e-12
+_MIN_NORMAL = float(np.finfo(np.float64).smallest_normal)
+
+
+@dataclass
+class Histograms:
+    """Histograms of the same bounds: counts and presence are [histograms, buckets, steps], bounds ascend."""
+
+    labels: list[Labels]
+    bounds: Floats
+    counts: Floats
+    present: Bools
+
+
+def histograms_of(vector: Vector, notes: Notes) -> Iterator[Histograms]:
+    """Gather the buckets of each histogram; those of equal bounds come together."""
+    buckets: dict[LabelKey, dict[float, list[int]]] = {}
+    names: dict[LabelKey, Labels] = {}
+    for row, labels in enumerate(vector.labels):
+        bound = _bound(labels, notes)
+        if bound is None:
+            continue
+        rest = drop_labels(labels, (METRIC_NAME, "le"))
+        key = label_key(rest)
+        names[key] = rest
+        buckets.setdefault(key, {}).setdefault(bound, []).append(row)
+    alike: dict[tuple[float, ...], list[LabelKey]] = {}
+    for key, rows in buckets.items():
+        alike.setdefault(tuple(sorted(rows)), []).append(key)
+    counts = np.where(vector.present, vector.values, 0.0)
+    for bounds, keys in alike.items():
+        yield Histograms(
+            [names[key] for key in keys],
+            np.array(bounds),
+            np.stack([[_coalesce(counts, buckets[key][bound]) for bound in bounds] for key in keys]),
+            np.stack([[vector.present[buckets[key][bound]].any(axis=0) for bound in bounds] for key in keys]),
+        )
+
+
+def _coalesce(counts: Floats, rows: list[int]) -> Floats:
+    """Buckets of one bound under several spellings count together."""
+    return counts[rows[0]] if len(rows) == 1 else np.asarray(counts[rows].sum(axis=0))
+
+
+def _bound(labels: Labels, notes: Notes) -> float | None:
+    text = labels.get("le", "")
+    try:
+        bound = float(text) if "_" not in text and text == text.strip() else np.nan
+    except ValueError:
+        bound = np.nan
+    if np.isnan(bound):
+        metric = labels.get(METRIC_NAME, "")
+        notes.warn(f'bucket label "le" is missing or has a malformed value of "{text}" for metric name "{metric}"')
+        return None
+    return bound
+
+
+def histogram_quantile(vector: Vector, quantile: Floats, notes: Notes) -> Vector:
+    """The quantile of every histogram at every step, linear within its bucket."""
+    for value in np.unique(quantile[~((quantile >= 0) & (quantile <= 1))]):
+        notes.warn(f"quantile value should be between 0 and 1, got {format_value(float(value))}")
+    labels: list[Labels] = []
+    values = [np.zeros((0, quantile.size))]
+    present = [np.zeros((0, quantile.size), dtype=bool)]
+    for histograms in histograms_of(vector, notes):
+        labels += histograms.labels
+        values.append(_quantiles(histograms, quantile, notes))
+        present.append(np.asarray(histograms.present.any(axis=1)))
+    return Vector(labels, np.concatenate(values), np.concatenate(present)).compact()
+
+
+def _quantiles(histograms: Histograms, quantile: Floats, notes: Notes) -> Floats:
+    bounds, present = histograms.bounds, histograms.present
+    steps = quantile.size
+    if not np.isposinf(bounds[-1]):
+        return _beyond(np.full((len(histograms.labels), steps), np.nan), quantile)
+    counts = monotonic(histograms.counts, present, notes)
+    observations = counts[:, -1, :]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rank = quantile * observations
+        reached = present & (counts >= rank[:, None, :])
+        # The last bucket takes what no other does, NaN included.
+        reached[:, -1, :] = True
+        bucket = reached.argmax(axis=1)
+        before = _previous_present(present)
+        previous = _at(before, bucket)
+        has_previous = previous >= 0
+        start = np.where(has_previous, bounds[np.maximum(previous, 0)], 0.0)
+        below = np.where(has_previous, _at(counts, np.maximum(previous, 0)), 0.0)
+        end = bounds[bucket]
+        inside = start + (end - start) * ((rank - below) / (_at(counts, bucket) - below))
+    last = len(bounds) - 1
+    result = np.where(~has_previous & (end <= 0), end, inside)
+    result = np.where(bucket == last, start, result)
+    few = (present.sum(axis=1) < 2) | ~present[:, -1, :] | (observations == 0) | np.isnan(observations)
+    return _beyond(np.where(few, np.nan, result), quantile)
+
+
+def _beyond(result: Floats, quantile: Floats) -> Floats:
+    result = np.where(quantile < 0, -np.inf, np.where(quantile > 1, np.inf, result))
+    return np.where(np.isnan(quantile), np.nan, result)
+
+
+def _at(stacked: np.ndarray, bucket: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(stacked, bucket[:, None, :], axis=1)[:, 0, :]
+
+
+def _previous_present(present: Bools) -> np.ndarray:
+    """Per bucket, the index of the nearest lower bucket that is present, or -1."""
+    index = np.where(present, np.arange(present.shape[1])[None, :, None], -1)
+    reached = np.maximum.accumulate(index, axis=1)
+    none = np.full_like(reached[:, :1], -1)
+    return np.concatenate([none, reached[:, :-1]], axis=1)
+
+
+def monotonic(counts: Floats, present: Bools, notes: Notes) -> Floats:
+    """Counts that never fall from bucket to bucket; where more than rounding was corrected, a note says so."""
+    fixed = counts.copy()
+    previous = fixed[:, 0, :]
+    started = present[:, 0, :]
+    forced = False
+    for bucket in range(1, counts.shape[1]):
+        current, here = counts[:, bucket, :], present[:, bucket, :]
+        close = _almost_equal(previous, current)
+        with np.errstate(invalid="ignore"):
+            fell = here & started & ~close & (current < previous)
+        forced = forced or bool(fell.any())
+        fixed[:, bucket, :] = np.where(here & started & (fell | close), previous, current)
+        previous = np.where(here, fixed[:, bucket, :], previous)
+        started = started | here
+    if forced:
+        notes.inform(
+            "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
+        )
+    return fixed
+
+
+def _almost_equal(left: Floats, right: Floats) -> Bools:
+    with np.errstate(invalid="ignore"):
+        size = np.abs(left) + np.abs(right)
+        tiny = (left == 0) | (right == 0) | (size < _MIN_NORMAL)
+        tolerance = _SMALL_DELTA * np.where(tiny, _MIN_NORMAL, np.minimum(size, np.finfo(np.float64).max))
+        close: Bools = (left == right) | (np.abs(left - right) < tolerance)
+    return close

@@ -1,0 +1,64 @@
+"""Label sets and the matchers that choose series by them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import re2
+
+Labels = dict[str, str]
+LabelKey = tuple[tuple[str, str], ...]
+
+METRIC_NAME = "__name__"
+
+
+def label_key(labels: Labels) -> LabelKey:
+    """The label set as a value that can be compared, hashed and sorted."""
+    return tuple(sorted(labels.items()))
+
+
+def without_name(labels: Labels) -> Labels:
+    return {name: value for name, value in labels.items() if name != METRIC_NAME}
+
+
+def keep_labels(labels: Labels, names: Iterable[str]) -> Labels:
+    return {name: labels[name] for name in names if name in labels}
+
+
+def drop_labels(labels: Labels, names: Iterable[str]) -> Labels:
+    dropped = set(names)
+    return {name: value for name, value in labels.items() if name not in dropped}
+
+
+@lru_cache(maxsize=1024)
+def compile_anchored(pattern: str) -> Any:
+    """RE2 of the whole value, with `.` matching newlines, as Prometheus does. Raises re2.error."""
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(f"^(?s:{pattern})$", options)
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """`name op value`, op one of =, !=, =~, !~. A label that is not there has the value ""."""
+
+    name: str
+    op: str
+    value: str
+
+    @cached_property
+    def _regex(self) -> Any:
+        return compile_anchored(self.value)
+
+    def matches(self, value: str) -> bool:
+        if self.op == "=":
+            return value == self.value
+        if self.op == "!=":
+            return value != self.value
+        found = self._regex.search(value) is not None
+        return found if self.op == "=~" else not found
+
+
+def matches_all(labels: Labels, matchers: Sequence[Matcher]) -> bool:
+    return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)

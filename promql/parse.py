@@ -1,0 +1,242 @@
+"""Text to Query, with errors that say where, and what was probably meant."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import promql_parser
+
+from promql import syntax
+from promql.convert import Converter
+from promql.errors import ParseError, PromQLError, UnsupportedError
+from promql.labels import METRIC_NAME
+from promql.lexer import AGGREGATIONS, MAX_TEXT, Token, check_brackets, find_unexpected, tokens
+from promql.syntax import Node
+
+# Prometheus 3 renamed holt_winters; rules written before still use the old name.
+promql_parser.register_extra_functions(
+    [
+        promql_parser.Function(
+            "holt_winters",
+            [promql_parser.ValueType.Matrix, promql_parser.ValueType.Scalar, promql_parser.ValueType.Scalar],
+            promql_parser.ValueType.Vector,
+            experimental=True,
+        )
+    ]
+)
+
+# promql-parser's enums cannot be hashed; their texts can.
+_TYPES = {
+    "ValueType.Vector": "vector",
+    "ValueType.Scalar": "scalar",
+    "ValueType.Matrix": "matrix",
+    "ValueType.String": "string",
+}
+T = TypeVar("T")
+_FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "==", "!=": "!="}
+_CONSTANT_OPERATORS: dict[str, Callable[[float, float], float]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A parsed query: `expr` is its tree (promql.syntax), `type` one of vector, scalar, matrix, string."""
+
+    text: str
+    expr: Node
+    type: str
+    parsed: promql_parser.Expr
+    experimental: bool = False
+
+    def pretty(self) -> str:
+        """The query in canonical form, long ones over several lines."""
+        return self.parsed.prettify()
+
+    def metric_names(self) -> list[str]:
+        """The metrics that its selectors name, in order of appearance; patterns are left out."""
+        names: dict[str, None] = {}
+        for node in syntax.walk(self.expr):
+            if isinstance(node, syntax.Selector):
+                names.update((m.value, None) for m in node.matchers if m.name == METRIC_NAME and m.op == "=")
+        return [name for name in names if name]
+
+    def comparison(self) -> "tuple[Query, str, float] | None":
+        """(vector, operator, threshold) where the top of the query compares a vector with a number, else None."""
+        parsed = _unwrap(self.parsed)
+        if not isinstance(parsed, promql_parser.BinaryExpr) or str(parsed.op) not in syntax.COMPARISONS:
+            return None
+        for side, other, op in (
+            (parsed.lhs, parsed.rhs, str(parsed.op)),
+            (parsed.rhs, parsed.lhs, _FLIPPED[str(parsed.op)]),
+        ):
+            threshold = _constant(other)
+            if threshold is not None and _type_of(side) == "vector":
+                return parse(side.prettify(), experimental=self.experimental), op, threshold
+        return None
+
+
+def parse(text: str, *, experimental: bool = False) -> Query:
+    """Read a query. Raises ParseError (with position and, for usual mistakes, a suggestion) or UnsupportedError.
+
+    `experimental` admits the functions and aggregations that Prometheus keeps behind a flag.
+    """
+    if len(text) > MAX_TEXT:
+        raise ParseError(f"the query is longer than {MAX_TEXT} characters", MAX_TEXT)
+    if not text.strip():
+        raise ParseError("no expression found in the query", 0)
+    found = list(tokens(text))
+    check_brackets(found)
+    try:
+        parsed = _parse(text)
+    except ValueError as error:
+        raise _explain(text, found, str(error)) from None
+    expr = _guarded(lambda: Converter(found, experimental).convert(parsed))
+    return Query(text, expr, _type_of(parsed), parsed, experimental)
+
+
+def _parse(text: str) -> promql_parser.Expr:
+    return _guarded(lambda: promql_parser.parse(text))
+
+
+def _guarded(call: Callable[[], T]) -> T:
+    """promql-parser panics on a few inputs (a time before 1970 after @); pyo3 raises those outside Exception."""
+    try:
+        return call()
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise UnsupportedError(f"the parser cannot read this query: {error}") from None
+
+
+def _unwrap(parsed: promql_parser.Expr) -> promql_parser.Expr:
+    while isinstance(parsed, promql_parser.ParenExpr):
+        parsed = parsed.expr
+    return parsed
+
+
+def _type_of(parsed: promql_parser.Expr) -> str:
+    match _unwrap(parsed):
+        case promql_parser.NumberLiteral():
+            return "scalar"
+        case promql_parser.StringLiteral():
+            return "string"
+        case promql_parser.MatrixSelector() | promql_parser.SubqueryExpr():
+            return "matrix"
+        case promql_parser.Call() as call:
+            return _TYPES[repr(call.func.return_type)]
+        case promql_parser.UnaryExpr() as unary:
+            return _type_of(unary.expr)
+        case promql_parser.BinaryExpr() as binary:
+            sides = {_type_of(binary.lhs), _type_of(binary.rhs)}
+            return "scalar" if sides == {"scalar"} else "vector"
+    return "vector"
+
+
+def _constant(parsed: promql_parser.Expr) -> float | None:
+    """The value of an expression of numbers alone."""
+    match _unwrap(parsed):
+        case promql_parser.NumberLiteral() as number:
+            return number.val
+        case promql_parser.UnaryExpr() as unary:
+            inner = _constant(unary.expr)
+            return None if inner is None else -inner
+        case promql_parser.BinaryExpr() as binary if str(binary.op) in _CONSTANT_OPERATORS:
+            left, right = _constant(binary.lhs), _constant(binary.rhs)
+            return None if left is None or right is None else _CONSTANT_OPERATORS[str(binary.op)](left, right)
+    return None
+
+
+def _explain(text: str, found: list[Token], message: str) -> ParseError:
+    """The parser's error, with the place in the text and the corrected query where we know them."""
+    misplaced = _misplaced_grouping(found)
+    if misplaced is not None:
+        clause, _ = misplaced
+        suggestion = suggest(text)
+        return ParseError(
+            f"`{clause.text} (…)` groups an aggregation such as sum, but stands after a function",
+            clause.position,
+            suggestion,
+        )
+    if message == "invalid promql query":
+        position, what = find_unexpected(found, text)
+        return ParseError(what, position)
+    return ParseError(message, _place_of(message, found))
+
+
+def _place_of(message: str, found: list[Token]) -> int | None:
+    """Where the name that the message quotes stands."""
+    for quoted in re.findall(r"'([^']+)'|regex for (.*)", message):
+        name = quoted[0] or quoted[1]
+        for token in found:
+            if token.text == name or (token.kind == "string" and token.text[1:-1] == name):
+                return token.position
+    return None
+
+
+def _misplaced_grouping(found: list[Token]) -> tuple[Token, Token] | None:
+    """The first `by` or `without` that follows a call of a function, and the function's name."""
+    opened: list[int] = []
+    closed_by: int | None = None
+    for index, token in enumerate(found):
+        if token.text == "(":
+            opened.append(index)
+        elif token.text == ")":
+            closed_by = opened.pop()
+        elif token.text.lower() in {"by", "without"} and index and found[index - 1].text == ")" and closed_by:
+            name = found[closed_by - 1]
+            if name.kind == "word" and name.text.lower() not in AGGREGATIONS | _GROUPED:
+                return token, name
+    return None
+
+
+_GROUPED = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless"})
+
+
+def suggest(text: str) -> str | None:
+    """The query with every `f(…) by (y)` turned into `sum by (y) (f(…))`, if that makes it valid PromQL."""
+    for _ in range(10):
+        try:
+            _parse(text)
+        except (ValueError, PromQLError):
+            corrected = _correct_first(text)
+            if corrected is None:
+                return None
+            text = corrected
+        else:
+            return text
+    return None
+
+
+def _correct_first(text: str) -> str | None:
+    found = list(tokens(text))
+    misplaced = _misplaced_grouping(found)
+    if misplaced is None:
+        return None
+    clause, name = misplaced
+    start = found.index(clause)
+    if start + 1 >= len(found) or found[start + 1].text != "(":
+        return None
+    end = next((token for token in found[start + 1 :] if token.text == ")"), None)
+    if end is None:
+        return None
+    call = text[name.position : clause.position].rstrip()
+    labels = text[found[start + 1].end : end.position].strip()
+    return text[: name.position] + _grouped(name.text, call, clause.text, labels) + text[end.end :]
+
+
+def _grouped(function: str, call: str, clause: str, labels: str) -> str:
+    """The call under an aggregation; a quantile keeps `le`, and aggregates below itself."""
+    if function != "histogram_quantile":
+        return f"sum {clause} ({labels}) ({call})"
+    inner = list(tokens(call))
+    comma = next((token for token in inner[2:] if token.text == ","), None)
+    if comma is None:
+        return f"sum {clause} ({labels}) ({call})"
+    buckets = call[comma.end : inner[-1].position].strip()
+    kept = [label for label in re.split(r"\s*,\s*", labels) if label and label != "le"]
+    names = ", ".join(["le", *kept] if clause.lower() == "by" else kept)
+    return f"{call[: comma.end]} sum {clause} ({names}) ({buckets}))"
