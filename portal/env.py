@@ -117,6 +117,9 @@ class Config:
     spool_max_bytes: int = setting(
         1_073_741_824, "Largest spool; past it records are answered 503.", section="Records", unit="bytes", low=0
     )
+    gauge_hold: int = setting(
+        3_600, "A gauge keeps its last value this long, then has none.", section="Records", unit="seconds", low=15
+    )
     # -- retention
     retention_records_days: int = setting(
         30, "Days that raw records and receipts are kept.", section="Retention", unit="days", low=2

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.contrib.auth import views as auth
-from django.urls import path, reverse_lazy
+from django.urls import include, path, reverse_lazy
 
 from portal import overview
 
@@ -15,5 +15,6 @@ urlpatterns = [
     path("login/", auth.LoginView.as_view(template_name="portal/login.html"), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("password/", _change_password, name="password_change"),
+    path("", include("usage.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -255,7 +255,7 @@ class DeadLetter(models.Model):
 
     receipt = models.UUIDField(unique=True)
     key = models.ForeignKey(ApiKey, on_delete=models.SET_NULL, null=True, related_name="+")
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, null=True, related_name="+")
     received_at = models.DateTimeField()
     records = models.PositiveIntegerField()
     body = models.BinaryField(help_text="The batch as it lay in the spool.")

@@ -1,0 +1,57 @@
+"""What every storing transaction agrees on with the tasks that rearrange the tables.
+
+A storing transaction joins the epoch: it takes the shared lock until its end and reads the one row of `Epoch`. A task that changes
+the row turns the epoch: it takes the same lock exclusively, so that it waits for the storing transactions under way and later ones
+read the new row. Thus whoever stores after a turn sees all that was stored before it, which makes three things right:
+
+- event ids: they go into the current generation, and are looked up in all. A generation becomes read-only by a turn.
+- coarser grains: a dirty bucket is claimed by a turn; whoever stores later marks it again (see usage.rollup).
+- retention: rollups older than a grain's floor go to the next coarser grain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+LOCK = 7_310_001
+STATEMENT_MS = "15000"
+
+
+class State(NamedTuple):
+    """The epoch's row; floors are epoch seconds, -inf where nothing was dropped yet."""
+
+    generation: int
+    floor_15s: float
+    floor_5m: float
+    floor_1h: float
+
+
+READ = """
+SELECT generation, extract(epoch FROM floor_15s)::float8, extract(epoch FROM floor_5m)::float8, extract(epoch FROM floor_1h)::float8
+FROM usage_epoch
+"""
+
+
+def join(cursor: CursorWrapper) -> State:
+    """The epoch's state, which holds until the end of the transaction. Two statements: the second sees what the lock waited for.
+
+    No statement of the transaction may take longer than `STATEMENT_MS`: past it the batch goes to the spool.
+    """
+    cursor.execute(
+        "SELECT set_config('statement_timeout', %s, true), pg_advisory_xact_lock_shared(%s)", [STATEMENT_MS, LOCK]
+    )
+    cursor.execute(READ)
+    return State(*cursor.fetchone())
+
+
+@contextmanager
+def turn() -> Iterator[CursorWrapper]:
+    """A transaction in which the epoch's row, or what goes with it, may be changed. Keep it short: storing waits for it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        yield cursor

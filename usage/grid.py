@@ -1,0 +1,95 @@
+"""6 series: which grains of the rollups answer a selector, and how their sums become samples on one grid of times.
+
+The portal's counters behave as if a server scraped them every 15 s: a sample at t has all that happened before t. What was read as
+sums per bucket is cumulated at the buckets' ends (the knots) and read off on the grid; between the knots of a coarse grain a counter
+grows evenly, so that a coarse answer differs from the fine one by no more than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from usage.epoch import State
+from usage.measures import Floats, Ints
+
+SCRAPE = 15
+SETTLED = 420  # seconds after which a 5-minute bucket has been coarsened, ample for a task that runs every minute
+LONG = 43_200  # spans from here on are read from coarse grains where the window allows it
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of time, in epoch seconds, that one grain answers: buckets from `start` (inclusive) to `end` (exclusive)."""
+
+    table: str
+    width: int
+    start: int
+    end: int
+
+
+def grid_step(window: float, span: float) -> int:
+    """Seconds between samples of a selector: every scrape, or over a long span a twentieth of the window, within reason.
+
+    `window` is the selector's range, or for plain selectors the step; a minute between samples is well within the look-back.
+    """
+    if span < LONG:
+        return SCRAPE
+    wanted = max(min(window / 20, 60), window / 1440)
+    return max(SCRAPE, int(wanted // SCRAPE) * SCRAPE)
+
+
+def grid_times(start: int, end: int, step: int) -> Ints:
+    """The grid's times within [start, end], multiples of `step`, in epoch seconds."""
+    first = -(-start // step) * step
+    return np.arange(first, end + 1, step, dtype=np.int64)
+
+
+def segments(start: int, end: int, now: int, window: float, state: State) -> list[Segment]:
+    """The stretches that cover [start, end), each read from the coarsest grain that is kept, settled and fine enough for `window`.
+
+    `window` is the range of the selector in seconds, or for plain selectors the step. Below a grain's floor only coarser ones exist.
+    """
+    long = end - start >= LONG
+    until_1h = max(state.floor_5m, (now - SETTLED) // 3600 * 3600 if long and window >= 10_800 else -np.inf)
+    until_5m = max(state.floor_15s, (now - SETTLED) // 300 * 300 if long and window >= 900 else -np.inf)
+    found: list[Segment] = []
+    at = start
+    for table, width, until in (
+        ("usage_rollup_1h", 3600, until_1h),
+        ("usage_rollup_5m", 300, until_5m),
+        ("usage_rollup_15s", 15, np.inf),
+    ):
+        stop = int(min(max(until, at), end))
+        if stop > at:
+            found.append(Segment(table, width, at // width * width, stop))
+            at = stop
+    return found
+
+
+def after(start: int, now: int, state: State) -> list[Segment]:
+    """The stretches from `start` (a knot) on to beyond now, none of which reaches back before it."""
+    beyond = now + 86_400
+    if now - start < 4 * 3600:
+        return [Segment("usage_rollup_15s", 15, start, beyond)]
+    minutes, hour = -(-start // 300) * 300, -(-start // 3600) * 3600
+    near = [Segment("usage_rollup_15s", 15, start, minutes), Segment("usage_rollup_5m", 300, minutes, hour)]
+    return [*(one for one in near if one.end > one.start), *segments(hour, beyond, now, np.inf, state)]
+
+
+def knots(parts: list[Segment]) -> Ints:
+    """The ends of all buckets of the segments, ascending, preceded by the start of the first: where cumulated sums are known."""
+    ends = [np.arange(part.start, part.end, part.width, dtype=np.int64) + part.width for part in parts]
+    return np.concatenate([np.array([parts[0].start], dtype=np.int64), *ends])
+
+
+def on_grid(cumulated: Floats, at: Ints, times: Ints) -> Floats:
+    """Cumulated sums [series, knots] read off at the grid's times, linear between knots and flat beyond them."""
+    right = np.clip(np.searchsorted(at, times, side="left"), 0, len(at) - 1)
+    if np.array_equal(at[right], times):
+        return cumulated[:, right]
+    left = np.maximum(right - 1, 0)
+    width = np.maximum(at[right] - at[left], 1)
+    share = np.clip((times - at[left]) / width, 0.0, 1.0)
+    return cumulated[:, left] * (1 - share) + cumulated[:, right] * share

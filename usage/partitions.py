@@ -1,0 +1,94 @@
+"""Partitions by time: made before rows need them, dropped when their time is over.
+
+Making and dropping are idempotent and safe beside each other; each process remembers the partitions it has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection, transaction
+
+LOCK = 7_310_003
+
+
+@dataclass(frozen=True)
+class Partitioned:
+    """A table, and whether its partitions span a day or a month."""
+
+    table: str
+    monthly: bool = False
+
+    def span(self, at: datetime) -> tuple[datetime, datetime]:
+        """The partition's bounds around `at`, UTC; the end is exclusive."""
+        day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        if not self.monthly:
+            return day, day + timedelta(days=1)
+        first = day.replace(day=1)
+        return first, (first + timedelta(days=32)).replace(day=1)
+
+    def name(self, at: datetime) -> str:
+        """The partition's table."""
+        return f"{self.table}_{self.span(at)[0]:{'%Y%m' if self.monthly else '%Y%m%d'}}"
+
+
+RECORDS = Partitioned("usage_record")
+RECEIPTS = Partitioned("usage_receipt")
+GAUGES = Partitioned("usage_gauge_sample")
+ROLLUP_15S = Partitioned("usage_rollup_15s")
+ROLLUP_5M = Partitioned("usage_rollup_5m")
+ROLLUP_1H = Partitioned("usage_rollup_1h", monthly=True)
+ALL = (RECORDS, RECEIPTS, GAUGES, ROLLUP_15S, ROLLUP_5M, ROLLUP_1H)
+
+_seen: set[str] = set()
+
+
+def forget() -> None:
+    """Drop what this process remembers (tests roll back)."""
+    _seen.clear()
+
+
+def ensure(parent: Partitioned, times: Iterable[datetime]) -> None:
+    """Make the partitions that hold `times`, where they are missing; in a transaction of its own."""
+    missing = {parent.name(at): parent.span(at) for at in times if parent.name(at) not in _seen}
+    if not missing:
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        # CREATE … IF NOT EXISTS still fails when two run at once.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        for name, (start, end) in sorted(missing.items()):
+            cursor.execute(
+                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {parent.table} FOR VALUES FROM (%s) TO (%s)",
+                [start.isoformat(), end.isoformat()],
+            )
+    _seen.update(missing)
+
+
+def ensure_ahead(now: datetime, days: int = 3) -> None:
+    """Make the partitions of the next days, so that storing never waits for one."""
+    for parent in ALL:
+        ensure(parent, [now + timedelta(days=day) for day in range(-1, days)])
+
+
+def drop_before(parent: Partitioned, floor: datetime) -> list[str]:
+    """Drop the partitions that end at or before `floor`; their names."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass",
+            [parent.table],
+        )
+        old = [name for (name,) in cursor.fetchall() if ends_by(parent, name, floor)]
+        for name in old:
+            cursor.execute(f"DROP TABLE IF EXISTS {name}")
+    _seen.difference_update(old)
+    return old
+
+
+def ends_by(parent: Partitioned, name: str, floor: datetime) -> bool:
+    """Whether the partition `name` ends at or before `floor`."""
+    digits = name.removeprefix(f"{parent.table}_")
+    start = datetime.strptime(digits, "%Y%m" if parent.monthly else "%Y%m%d").replace(tzinfo=UTC)
+    return parent.span(start)[1] <= floor

@@ -1,0 +1,278 @@
+"""6 series: what the catalog's families were, as a server would have scraped them every 15 s. A promql source over the rollups.
+
+Counters and histograms are dense on one grid of times: series of a family are one matrix. A counter begins with a 0, one scrape
+before its first record, so that its first increments count; afterwards it never ends. Gauges hold their last value for a while.
+A source that is made for some workspaces sees nothing of others, whatever the expression.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from promql import Block, Hints, LimitError, Matcher
+from usage import epoch
+from usage.catalog import BY_SERIES, FAMILIES, KINDS, Family, series_names
+from usage.grid import Segment, after, grid_step, grid_times, knots, on_grid, segments
+from usage.measures import Floats, Ints
+
+MAX_CELLS = 60_000_000
+# Functions that look at differences only: where the counter stood before the range does not matter to them.
+DIFFERENCES = frozenset({"rate", "increase", "irate", "idelta", "delta", "deriv", "changes", "resets"})
+
+
+@dataclass(frozen=True)
+class Group:
+    """The series of one family: shown labels of each, and for each dimension (by id) the series that it counts in."""
+
+    labels: list[dict[str, str]]
+    ids: Ints
+    series: Ints
+    first_at: Ints
+
+
+def bound(value: float) -> str:
+    """A bucket's bound as Prometheus 3 writes `le`: shortest digits, with a fraction."""
+    return "+Inf" if value == np.inf else repr(float(value))
+
+
+class PostgresSource:
+    """Series of the catalog. `workspaces` None: all; `now` in epoch seconds: nothing is later (default: the clock at each select)."""
+
+    def __init__(self, workspaces: Collection[str] | None = None, now: float | None = None) -> None:
+        self._workspaces = None if workspaces is None else frozenset(workspaces)
+        self._now = now
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> list[Block]:
+        """The series that match, on the grid that suits the hints, within [start_ms, end_ms]. Raises promql.LimitError."""
+        now = int(self._now if self._now is not None else time.time())
+        named = [one for one in matchers if one.name == "__name__"]
+        others = [one for one in matchers if one.name != "__name__"]
+        names = [name for name in BY_SERIES if all(one.matches(name) for one in named)]
+        window = (hints.range_ms or min(hints.step_ms, 1_200_000)) / 1000
+        start, end = -(-start_ms // 1000), min(end_ms // 1000, now)
+        step = grid_step(window, end - start)
+        times = grid_times(start, end, step)
+        if not len(times) or not names:
+            return []
+        blocks: list[Block] = []
+        alone = not connection.in_atomic_block
+        with transaction.atomic(), connection.cursor() as cursor:
+            if alone:  # one snapshot for totals and rollups: a counter's base is one less the other
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            reader = Reader(cursor, times, step, now, window, hints.func not in DIFFERENCES)
+            for family in FAMILIES:
+                wanted = [name for name in series_names(family) if name in names]
+                if wanted:
+                    blocks += reader.blocks(family, wanted, others, self._workspaces)
+        return blocks
+
+
+class Reader:
+    """Reads families within one snapshot."""
+
+    def __init__(self, cursor: CursorWrapper, times: Ints, step: int, now: int, window: float, based: bool) -> None:
+        cursor.execute(epoch.READ)
+        self._state = epoch.State(*cursor.fetchone())
+        self._cursor, self._times, self._step, self._now, self._based = cursor, times, step, now, based
+        start, end = int(times[0]) - step, int(times[-1])
+        self._parts = segments(start, max(end, start + 15), now, window, self._state)
+        self._knots = knots(self._parts)
+
+    def blocks(
+        self, family: Family, names: list[str], matchers: Sequence[Matcher], workspaces: frozenset[str] | None
+    ) -> Iterator[Block]:
+        """The blocks of a family's series of these names."""
+        if family.type == "gauge":
+            group = self._group(family, matchers, workspaces, "")
+            if group.labels:
+                values, present = self._held(group)
+                yield self._block(family.name, group.labels, values, present)
+            return
+        split = family.split[1] if family.split else {"": family.measure}
+        for value, measure in split.items():
+            group = self._group(family, matchers, workspaces, value)
+            if not group.labels:
+                continue
+            kind = KINDS[family.kind]
+            slot, histogram = kind.slots[measure], kind.observed.get(measure)
+            if histogram is None:
+                yield self._block(family.name, group.labels, self._counters(group, [slot])[:, 0], self._begun(group))
+            else:
+                yield from self._histogram(family, names, matchers, group, slot, histogram.buckets)
+
+    def _histogram(
+        self,
+        family: Family,
+        names: list[str],
+        matchers: Sequence[Matcher],
+        group: Group,
+        slot: int,
+        buckets: tuple[float, ...],
+    ) -> Iterator[Block]:
+        begun = self._begun(group)
+        if f"{family.name}_sum" in names:
+            yield self._block(f"{family.name}_sum", group.labels, self._counters(group, [slot])[:, 0], begun)
+        if f"{family.name}_count" not in names and f"{family.name}_bucket" not in names:
+            return
+        bounds = [*buckets, np.inf]
+        cells = np.cumsum(self._counters(group, [slot + 1 + place for place in range(len(bounds))]), axis=1)
+        if f"{family.name}_count" in names:
+            yield self._block(f"{family.name}_count", group.labels, cells[:, -1], begun)
+        if f"{family.name}_bucket" in names:
+            of_le = [one for one in matchers if one.name == "le"]
+            places = [place for place, le in enumerate(bounds) if all(one.matches(bound(le)) for one in of_le)]
+            labels = [{**shown, "le": bound(bounds[place])} for shown in group.labels for place in places]
+            values = cells[:, places].reshape(len(labels), len(self._times))
+            yield self._block(f"{family.name}_bucket", labels, values, np.repeat(begun, len(places), axis=0))
+
+    def _group(
+        self, family: Family, matchers: Sequence[Matcher], workspaces: frozenset[str] | None, split_value: str
+    ) -> Group:
+        """The dimensions that count in a family and pass the matchers, grouped by the labels that it shows."""
+        self._cursor.execute(
+            "SELECT id, labels::text, extract(epoch FROM first_at)::bigint FROM usage_dimension WHERE kind = %s ORDER BY id",
+            [family.kind],
+        )
+        found: dict[tuple[str, ...], int] = {}
+        labels: list[dict[str, str]] = []
+        rows: list[tuple[int, int, int]] = []
+        checked = [one for one in matchers if one.name != "le" or family.type != "histogram"]
+        for pk, text, first_at in self._cursor.fetchall():
+            given = msgspec.json.decode(text, type=dict[str, str])
+            if not family.covers(given) or (workspaces is not None and given.get("workspace") not in workspaces):
+                continue
+            shown = family.shown(given)
+            if family.split:
+                shown[family.split[0]] = split_value
+            if not all(one.matches(shown.get(one.name, "")) for one in checked):
+                continue
+            key = tuple(shown.values())
+            if key not in found:
+                found[key] = len(labels)
+                labels.append({name: value for name, value in shown.items() if value})
+            rows.append((pk, found[key], first_at))
+        ids, series, first = (
+            np.array(column, dtype=np.int64) for column in (zip(*rows, strict=True) if rows else ((), (), ()))
+        )
+        return Group(labels, ids, series, first)
+
+    def _begun(self, group: Group) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Where each series has samples: from the scrape before its first record on."""
+        first = np.full(len(group.labels), np.iinfo(np.int64).max, dtype=np.int64)
+        np.minimum.at(first, group.series, group.first_at // self._step * self._step)
+        present: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = self._times[None, :] >= first[:, None]
+        return present
+
+    def _counters(self, group: Group, slots: list[int]) -> Floats:
+        """Counters [series, slots, times]: the sums of the measures' slots since their start."""
+        cells = len(group.labels) * len(slots) * max(len(self._knots), len(self._times))
+        if cells > MAX_CELLS:
+            raise LimitError(
+                f"the selector would read {cells:,} samples, more than {MAX_CELLS:,}: narrow the range or the labels"
+            )
+        sums = np.zeros((len(group.labels), len(slots), len(self._knots)))
+        place = np.zeros(int(group.ids.max()) + 1, dtype=np.int64)
+        place[group.ids] = group.series
+        for part in self._parts:
+            rows = self._read(part, group.ids, slots)
+            column = np.searchsorted(self._knots, rows["bucket"], side="right")
+            for index in range(len(slots)):
+                flat = place[rows["dimension"]] * len(self._knots) + column
+                added = np.bincount(flat, rows[f"m{index}"], minlength=len(group.labels) * len(self._knots))
+                sums[:, index] += added.reshape(len(group.labels), len(self._knots))
+        cumulated = np.cumsum(sums, axis=2, out=sums)
+        if self._based:
+            cumulated += self._base(group, slots, cumulated[:, :, -1])[:, :, None]
+        flat_series = cumulated.reshape(len(group.labels) * len(slots), len(self._knots))
+        return on_grid(flat_series, self._knots, self._times).reshape(len(group.labels), len(slots), len(self._times))
+
+    def _read(self, part: Segment, ids: Ints, slots: list[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.void]]:
+        """The rows of a stretch as a structured array: bucket (epoch seconds), dimension, m0, m1 … (the slots)."""
+        chosen = ", ".join(f"coalesce(measures[{slot + 1}], 0)" for slot in slots)
+        query = (
+            f"SELECT extract(epoch FROM bucket)::bigint, dimension_id, {chosen} FROM {part.table}"
+            f" WHERE bucket >= to_timestamp({part.start}) AND bucket < to_timestamp({part.end})"
+            f" AND dimension_id = ANY('{{{','.join(map(str, ids.tolist()))}}}'::bigint[])"
+        )
+        return copied(self._cursor, query, ["bucket", "dimension"], [f"m{index}" for index in range(len(slots))])
+
+    def _base(self, group: Group, slots: list[int], within: Floats) -> Floats:
+        """What each counter had before the first knot: its total, less what was read, less what came after."""
+        chosen = ", ".join(f"coalesce(measures[{slot + 1}], 0)" for slot in slots)
+        listed = ",".join(map(str, group.ids.tolist()))
+        query = f"SELECT 0::bigint, dimension_id, {chosen} FROM usage_total WHERE dimension_id = ANY('{{{listed}}}'::bigint[])"
+        names = [f"m{index}" for index in range(len(slots))]
+        totals = copied(self._cursor, query, ["bucket", "dimension"], names)
+        later = [self._read(part, group.ids, slots) for part in after(int(self._knots[-1]), self._now, self._state)]
+        base = -within
+        for sign, rows in ((1, totals), *((-1, rows) for rows in later)):
+            for index, name in enumerate(names):
+                where = np.searchsorted(group.ids, rows["dimension"])
+                base[:, index] += sign * np.bincount(group.series[where], rows[name], minlength=len(group.labels))
+        return np.maximum(base, 0)
+
+    def _held(self, group: Group) -> tuple[Floats, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+        """Gauges on the grid: each dimension's last value, while it holds, summed per series."""
+        hold = settings.PORTAL.gauge_hold
+        start, end = int(self._times[0]) - hold, int(self._times[-1])
+        query = (
+            "SELECT ceil(extract(epoch FROM at))::bigint, dimension_id, value FROM usage_gauge_sample"
+            f" WHERE bucket >= to_timestamp({start - 15}) AND bucket <= to_timestamp({end})"
+            f" AND dimension_id = ANY('{{{','.join(map(str, group.ids.tolist()))}}}'::bigint[]) ORDER BY dimension_id, at"
+        )
+        rows = copied(self._cursor, query, ["at", "dimension"], ["value"])
+        values = np.zeros((len(group.labels), len(self._times)))
+        present = np.zeros(values.shape, dtype=bool)
+        for pk, series in zip(group.ids.tolist(), group.series.tolist(), strict=True):
+            mine = rows[rows["dimension"] == pk]
+            if not len(mine):
+                continue
+            last = np.searchsorted(mine["at"], self._times, side="right") - 1
+            there = (last >= 0) & (self._times - mine["at"][last] < hold)
+            values[series, there] += mine["value"][last[there]]
+            present[series] |= there
+        return values, present
+
+    def _block(
+        self,
+        name: str,
+        labels: list[dict[str, str]],
+        values: Floats,
+        present: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+    ) -> Block:
+        named = [{"__name__": name, **shown} for shown in labels]
+        return Block(named, self._times * 1000, values, None if present.all() else present)
+
+
+def copied(
+    cursor: CursorWrapper, query: str, integers: list[str], floats: list[str]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.void]]:
+    """A query's rows through binary COPY into a structured array, without a Python object per value.
+
+    The columns are bigint (`integers`) and double precision (`floats`), in this order, none of them NULL: each row has one width.
+    """
+    buffer = io.BytesIO()
+    with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as copy:
+        for part in copy:
+            buffer.write(part)
+    fields: list[tuple[str, str]] = [("columns", ">i2")]
+    for name, kind in [*((name, ">i8") for name in integers), *((name, ">f8") for name in floats)]:
+        fields += [(f"{name} width", ">i4"), (name, kind)]
+    kind_of_row = np.dtype(fields)
+    header, trailer = 19, 2
+    count = (buffer.getbuffer().nbytes - header - trailer) // kind_of_row.itemsize
+    rows = np.frombuffer(buffer.getbuffer(), dtype=kind_of_row, count=count, offset=header)
+    native = np.dtype([(name, "<i8") for name in integers] + [(name, "<f8") for name in floats])
+    plain = np.empty(count, dtype=native)
+    for name in (*integers, *floats):
+        plain[name] = rows[name]
+    return plain

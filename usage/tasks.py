@@ -1,0 +1,34 @@
+"""The tasks of stages 4 to 6: arguments in, one call. Each may run twice, late, or beside itself without harm."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from usage import budgets, ingest, partitions, queue, retention, rollup
+
+
+@shared_task(ignore_result=True)
+def drain_spool() -> None:
+    """Store what was accepted while Postgres was away, and say how much is left."""
+    ingest.drain()
+    queue.report(timezone.now())
+
+
+@shared_task(ignore_result=True)
+def coarsen() -> None:
+    """Compute the coarser grains of buckets that changed."""
+    rollup.coarsen(timezone.now())
+
+
+@shared_task(ignore_result=True)
+def measure_budgets() -> None:
+    """Measure each team's spend against its budget."""
+    budgets.measure(timezone.now())
+
+
+@shared_task(ignore_result=True)
+def keep_partitions() -> None:
+    """Make the partitions of the next days, rotate event ids, and drop what is past its retention."""
+    now = timezone.now()
+    partitions.ensure_ahead(now)
+    retention.rotate_events(now)
+    retention.drop_old(now)

@@ -1,0 +1,11 @@
+"""Addresses of records in and series out."""
+
+from django.urls import path
+
+from usage import views_ingest, views_metrics
+
+urlpatterns = [
+    path("api/v1/usage", views_ingest.usage, name="usage"),
+    path("api/v1/receipts/<uuid:receipt_id>", views_ingest.receipt, name="receipt"),
+    path("metrics", views_metrics.metrics, name="metrics"),
+]

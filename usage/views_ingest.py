@@ -1,0 +1,83 @@
+"""1 ingest, the entrance: POST /api/v1/usage, and the receipts."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from uuid import UUID
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
+
+from usage import ingest, keys, queries_ingestion
+from usage.records import Unreadable
+from usage.spool import SpoolFull
+
+RETRY_SECONDS = 10
+
+
+def problem(status: HTTPStatus, error: str, retry_after: int = 0) -> JsonResponse:
+    """An error as the API answers it."""
+    response = JsonResponse({"error": error}, status=status)
+    if retry_after:
+        response["Retry-After"] = str(retry_after)
+    if status is HTTPStatus.UNAUTHORIZED:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def allowed(request: HttpRequest, scope: str) -> keys.Caller | JsonResponse:
+    """The caller of a request whose key has `scope`, or the answer that refuses it."""
+    try:
+        caller, retry_after = keys.authenticate(request.headers.get("Authorization", ""), timezone.now())
+    except keys.Refused as refused:
+        return problem(HTTPStatus.UNAUTHORIZED, str(refused))
+    except DatabaseError as away:
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(away), RETRY_SECONDS)
+    if retry_after:
+        return problem(HTTPStatus.TOO_MANY_REQUESTS, "more requests than this key may send per minute", retry_after)
+    if scope not in caller.scopes:
+        return problem(HTTPStatus.FORBIDDEN, f"this API key lacks the scope {scope!r}")
+    return caller
+
+
+def stream_of(request: HttpRequest) -> tuple[ingest.Readable, int | None]:
+    """What to read the body from, and its length where the client said it. Django reads nothing of a chunked body."""
+    if request.headers.get("Transfer-Encoding", "").lower() == "chunked":
+        return request.META["wsgi.input"], None
+    return request, int(request.META.get("CONTENT_LENGTH") or 0)
+
+
+@csrf_exempt
+@require_POST
+def usage(request: HttpRequest) -> HttpResponse:
+    """Records in: one object, an array, or NDJSON; the answer is a receipt."""
+    received_at = timezone.now().timestamp()
+    caller = allowed(request, "ingest")
+    if isinstance(caller, JsonResponse):
+        return caller
+    try:
+        stream, length = stream_of(request)
+        body = ingest.read_body(stream, length, request.headers.get("Content-Encoding", ""))
+        answer = ingest.ingest(body, caller, received_at)
+    except ingest.TooLarge as error:
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+    except (Unreadable, ValueError) as error:
+        return problem(HTTPStatus.BAD_REQUEST, str(error))
+    except SpoolFull as error:
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"nothing can be stored now: {error}", RETRY_SECONDS)
+    return JsonResponse(answer.as_json())
+
+
+@require_GET
+def receipt(request: HttpRequest, receipt_id: UUID) -> HttpResponse:
+    """What became of a batch, for the workspace that sent it."""
+    caller = allowed(request, "ingest")
+    if isinstance(caller, JsonResponse):
+        return caller
+    found = queries_ingestion.receipt(receipt_id, caller.workspace_id)
+    if found is None:
+        return problem(HTTPStatus.NOT_FOUND, "no such receipt")
+    return JsonResponse(found)
