@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 
 UNKNOWN = "unknown"
 OTHER = "other"
@@ -138,13 +139,14 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Family:
     """A Prometheus metric family and how it is read off its kind.
 
     `measure` is the slot or histogram that feeds it; `split` instead gives one measure per value of a label that is not in the
     dimension (`type`: prompt, completion). `renames` maps a label to the dimension's label that holds it. Only dimensions whose
-    labels are among `where`'s values count; ("*",) means any value that is not empty.
+    labels are among `where`'s values count; ("*",) means any value that is not empty. With `counted`, the other dimensions have a
+    series too, but add nothing to it: failures are 0, not absent, where all went well, so that a ratio has a value.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Family:
     split: tuple[str, Mapping[str, str]] | None = None
     renames: Mapping[str, str] = field(default_factory=dict)
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    counted: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -172,6 +175,10 @@ class Family:
             bool(labels.get(name)) if allowed == ("*",) else labels.get(name) in allowed
             for name, allowed in self.where.items()
         )
+
+    def counts(self, labels: Mapping[str, str]) -> bool:
+        """Whether a covered dimension adds to its series."""
+        return all(labels.get(name) == value for name, value in self.counted.items())
 
     def shown(self, labels: Mapping[str, str]) -> dict[str, str]:
         """The labels of this family, in its order, for a dimension with `labels`; without the label that `split` adds."""
@@ -226,7 +233,8 @@ FAMILIES: tuple[Family, ...] = (
         "Attempts that recorded no usage",
         "",
         "count",
-        where={"usage": ("failure",)},
+        where=_USAGE,
+        counted={"usage": "failure"},
     ),
     Family(
         "compozy_llm_usage_latency_seconds",
@@ -430,3 +438,8 @@ def series_names(family: Family) -> Iterator[str]:
 
 
 BY_SERIES: Mapping[str, Family] = {name: family for family in FAMILIES for name in series_names(family)}
+
+
+def bound(value: float) -> str:
+    """A bucket's bound as Prometheus 3 writes `le`: shortest digits, with a fraction."""
+    return "+Inf" if value == inf else repr(float(value))

@@ -15,9 +15,8 @@ import numpy as np
 from django.conf import settings
 from django.db import connection
 
-from usage.catalog import FAMILIES, KINDS, Family
+from usage.catalog import FAMILIES, KINDS, Family, bound
 from usage.measures import Floats
-from usage.series import bound
 
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -88,15 +87,17 @@ class Totals:
 
     def grouped(self, family: Family, split_value: str) -> tuple[list[str], Floats]:
         """The family's label texts in order, and for each the summed measures of its dimensions."""
-        dimensions, matrix = self._kinds.get(family.kind, ([], np.zeros((0, 0))))
+        dimensions, matrix = self._kinds.get(family.kind, ([], np.zeros((0, KINDS[family.kind].width))))
         places: dict[str, int] = {}
         rows: list[int] = []
         series: list[int] = []
         for row, (pk, text) in enumerate(dimensions):
             shown = shown_text(family, pk, text, split_value)
             if shown is not None:
-                rows.append(row)
-                series.append(places.setdefault(shown, len(places)))
+                place = places.setdefault(shown, len(places))
+                if family.counts(dimension_labels(pk, text)):
+                    rows.append(row)
+                    series.append(place)
         sums = np.zeros((len(places), matrix.shape[1]))
         np.add.at(sums, series, matrix[rows])
         return list(places), sums

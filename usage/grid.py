@@ -92,4 +92,5 @@ def on_grid(cumulated: Floats, at: Ints, times: Ints) -> Floats:
     left = np.maximum(right - 1, 0)
     width = np.maximum(at[right] - at[left], 1)
     share = np.clip((times - at[left]) / width, 0.0, 1.0)
-    return cumulated[:, left] * (1 - share) + cumulated[:, right] * share
+    between: Floats = cumulated[:, left] * (1 - share) + cumulated[:, right] * share
+    return between

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from usage.models import SCOPES, ApiKey, Workspace
@@ -60,7 +60,7 @@ def create_key(
     *,
     expires_at: datetime | None = None,
     rate: int | None = None,
-    created_by: AbstractBaseUser | None = None,
+    created_by: User | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key and its plaintext, which is not kept. Raises ValueError for a scope that there is not."""
     wrong = set(scopes) - set(ALL_SCOPES)
@@ -113,7 +113,12 @@ def authenticate(header: str, now: datetime) -> Granted:
     digest = digest_of(plaintext.strip())
     stamp = now.timestamp()
     minute = int(stamp // 60)
-    values = {"digest": digest, "minute": minute, "now": now, "stale": now - timedelta(minutes=1)}
+    values: dict[str, str | int | datetime] = {
+        "digest": digest,
+        "minute": minute,
+        "now": now,
+        "stale": now - timedelta(minutes=1),
+    }
     try:
         with connection.cursor() as cursor:
             cursor.execute(_TAKE, values)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from usage.catalog import UNKNOWN
+from usage.catalog import KINDS, UNKNOWN
 from usage.price import Pricer
-from usage.records import AnyRecord, Decoded, LlmCall, Rejection, texts
+from usage.records import AnyRecord, Decoded, LlmCall, Rejection
 
 # A dimension before it has an id: its kind, then the values of the kind's labels (for gauges, name and value in turn).
 DimensionKey = tuple[str, ...]
@@ -60,17 +60,22 @@ class Columns:
 
 def problem(record: AnyRecord, at: float, workspace: str, bounds: Bounds) -> tuple[str, str] | None:
     """The field and the reason for which a well-formed record is refused, or None."""
-    if not bounds.oldest <= at <= bounds.newest:
-        if at > bounds.newest:
-            return "at", "ahead of the server's clock by more than is allowed"
+    if at > bounds.newest:
+        return "at", "ahead of the server's clock by more than is allowed"
+    if not at >= bounds.oldest:
         return "at", "older than this key may send"
     if record.workspace and record.workspace != workspace:
         return "workspace", f"the API key writes into workspace {workspace!r} only"
-    for name, text in texts(record):
-        if len(text) > bounds.label_length:
-            return name, f"longer than {bounds.label_length} characters"
-        if "\x00" in text:
-            return name, "contains a NUL character"
+    return None
+
+
+def label_problem(key: DimensionKey, bounds: Bounds) -> tuple[str, str] | None:
+    """The label and the reason for which a dimension is refused, or None."""
+    for place, value in enumerate(key[1:]):
+        if len(value) > bounds.label_length or "\x00" in value:
+            name = "labels" if key[0] == "gauge" else KINDS[key[0]].labels[place]
+            too_long = f"longer than {bounds.label_length} characters"
+            return name, too_long if len(value) > bounds.label_length else "contains a NUL character"
     return None
 
 
@@ -103,9 +108,13 @@ def prepare(
     same rows. Without a `pricer` nothing is priced (prices are in Postgres, which may be away when only the answer is needed).
     """
     columns, rejected = Columns(), list(decoded.rejected)
+    checked: dict[DimensionKey, tuple[str, str] | None] = {}
     for index, record in zip(decoded.indexes, decoded.records, strict=True):
         at = epoch_seconds(record, received_at)
-        wrong = problem(record, at, workspace, bounds)
+        key: DimensionKey = (str(record.__struct_config__.tag), *record.labels(workspace))
+        if key not in checked:  # a batch has few label sets
+            checked[key] = label_problem(key, bounds)
+        wrong = problem(record, at, workspace, bounds) or checked[key]
         attributes = ""
         if wrong is None:
             try:
@@ -117,7 +126,7 @@ def prepare(
             continue
         cost, source = pricer.price(record, at) if pricer and type(record) is LlmCall else (None, "")
         columns.event_ids.append(record.event_id or uuid.uuid5(receipt, str(index)))
-        columns.dimensions.append((record.__struct_config__.tag, *record.labels(workspace)))  # type: ignore[arg-type]
+        columns.dimensions.append(key)
         columns.at.append(at)
         columns.records.append(record)
         columns.costs.append(cost)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
@@ -261,13 +261,3 @@ def decode(body: bytes) -> Decoded:
         decoded.records.append(record)
         decoded.indexes.append(index)
     return decoded
-
-
-def texts(record: AnyRecord) -> Iterator[tuple[str, str]]:
-    """Every text of a record that is stored, with its field's name."""
-    for name in record.__struct_fields__:
-        value = getattr(record, name)
-        if isinstance(value, str):
-            yield name, value
-    if isinstance(record, Gauge):
-        yield from record.labels_.items()

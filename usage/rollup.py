@@ -22,7 +22,7 @@ INSERT INTO {to} (bucket, dimension_id, measures)
 SELECT start, dimension_id, array_agg(total ORDER BY slot) FROM (
     SELECT start, dimension_id, slot, sum(value) AS total
     FROM unnest(%(starts)s::timestamptz[]) AS s (start)
-    JOIN {of} ON bucket >= start AND bucket < start + %(width)s AND bucket >= %(first)s AND bucket < %(last)s + %(width)s,
+    JOIN {of} ON bucket >= start AND bucket < start + %(width)s::interval AND bucket >= %(first)s AND bucket < %(last)s + %(width)s::interval,
     unnest(measures) WITH ORDINALITY AS m (value, slot)
     GROUP BY 1, 2, 3
 ) AS sums GROUP BY 1, 2
@@ -73,8 +73,9 @@ def coarsen(now: datetime, at_most: int = 2000) -> int:
     return len(changed)
 
 
-def compute(cursor: CursorWrapper, of: str, to: str, starts: list[datetime], width: timedelta) -> None:
+def compute(cursor: CursorWrapper, of: str, to: str, starts: list[datetime], width: str) -> None:
     """Write coarse buckets anew from the finer grain. The bounds of all of them let Postgres pass over other partitions."""
     if starts:
-        values = {"starts": starts, "first": starts[0], "last": starts[-1], "width": width}
-        cursor.execute(_COARSEN.format(of=of, to=to), values)
+        cursor.execute(
+            _COARSEN.format(of=of, to=to), {"starts": starts, "first": starts[0], "last": starts[-1], "width": width}
+        )

@@ -20,7 +20,7 @@ from django.db.backends.utils import CursorWrapper
 
 from promql import Block, Hints, LimitError, Matcher
 from usage import epoch
-from usage.catalog import BY_SERIES, FAMILIES, KINDS, Family, series_names
+from usage.catalog import BY_SERIES, FAMILIES, KINDS, Family, bound, series_names
 from usage.grid import Segment, after, grid_step, grid_times, knots, on_grid, segments
 from usage.measures import Floats, Ints
 
@@ -31,17 +31,12 @@ DIFFERENCES = frozenset({"rate", "increase", "irate", "idelta", "delta", "deriv"
 
 @dataclass(frozen=True)
 class Group:
-    """The series of one family: shown labels of each, and for each dimension (by id) the series that it counts in."""
+    """The series of one family: shown labels and first bucket of each, and the dimensions (by id) that count, with their series."""
 
     labels: list[dict[str, str]]
+    first_at: Ints
     ids: Ints
     series: Ints
-    first_at: Ints
-
-
-def bound(value: float) -> str:
-    """A bucket's bound as Prometheus 3 writes `le`: shortest digits, with a fraction."""
-    return "+Inf" if value == np.inf else repr(float(value))
 
 
 class PostgresSource:
@@ -144,7 +139,8 @@ class Reader:
         )
         found: dict[tuple[str, ...], int] = {}
         labels: list[dict[str, str]] = []
-        rows: list[tuple[int, int, int]] = []
+        first: list[int] = []
+        rows: list[tuple[int, int]] = []
         checked = [one for one in matchers if one.name != "le" or family.type != "histogram"]
         for pk, text, first_at in self._cursor.fetchall():
             given = msgspec.json.decode(text, type=dict[str, str])
@@ -160,15 +156,12 @@ class Reader:
                 found[key] = len(labels)
                 labels.append({name: value for name, value in shown.items() if value})
             rows.append((pk, found[key], first_at))
-        ids, series, first = (
-            np.array(column, dtype=np.int64) for column in (zip(*rows, strict=True) if rows else ((), (), ()))
-        )
-        return Group(labels, ids, series, first)
+        ids, series = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+        return Group(labels, np.array(first, dtype=np.int64), ids, series)
 
     def _begun(self, group: Group) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Where each series has samples: from the scrape before its first record on."""
-        first = np.full(len(group.labels), np.iinfo(np.int64).max, dtype=np.int64)
-        np.minimum.at(first, group.series, group.first_at // self._step * self._step)
+        first = group.first_at // self._step * self._step
         present: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = self._times[None, :] >= first[:, None]
         return present
 
@@ -180,17 +173,16 @@ class Reader:
                 f"the selector would read {cells:,} samples, more than {MAX_CELLS:,}: narrow the range or the labels"
             )
         sums = np.zeros((len(group.labels), len(slots), len(self._knots)))
-        place = np.zeros(int(group.ids.max()) + 1, dtype=np.int64)
-        place[group.ids] = group.series
-        for part in self._parts:
+        for part in self._parts if len(group.ids) else []:
             rows = self._read(part, group.ids, slots)
+            series = group.series[np.searchsorted(group.ids, rows["dimension"])]
             column = np.searchsorted(self._knots, rows["bucket"], side="right")
             for index in range(len(slots)):
-                flat = place[rows["dimension"]] * len(self._knots) + column
+                flat = series * len(self._knots) + column
                 added = np.bincount(flat, rows[f"m{index}"], minlength=len(group.labels) * len(self._knots))
                 sums[:, index] += added.reshape(len(group.labels), len(self._knots))
         cumulated = np.cumsum(sums, axis=2, out=sums)
-        if self._based:
+        if self._based and len(group.ids):
             cumulated += self._base(group, slots, cumulated[:, :, -1])[:, :, None]
         flat_series = cumulated.reshape(len(group.labels) * len(slots), len(self._knots))
         return on_grid(flat_series, self._knots, self._times).reshape(len(group.labels), len(slots), len(self._times))

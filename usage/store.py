@@ -90,7 +90,7 @@ def first_buckets(columns: Columns, batch: Batch) -> dict[DimensionKey, float]:
     return {key: at // 15 * 15 for key, at in first.items()}
 
 
-# One row comes back: NULL where every id was new, which is the rule, else the new ones. Sorted, so that two batches that share
+# One row comes back: how many ids were new, and, unless all were (which is the rule), which. The ids come sorted, so that two batches that share
 # events wait for each other in one order and cannot deadlock.
 _CLAIM = """
 WITH fresh AS (
@@ -99,7 +99,7 @@ WITH fresh AS (
     WHERE NOT EXISTS (SELECT FROM usage_event_seen s WHERE s.event_id = given.event_id AND s.generation < %(generation)s)
     ON CONFLICT DO NOTHING RETURNING event_id
 )
-SELECT CASE WHEN count(*) < cardinality(%(ids)s::uuid[]) THEN array_agg(event_id) END FROM fresh
+SELECT count(*), CASE WHEN count(*) < cardinality(%(ids)s::uuid[]) THEN array_agg(event_id) END FROM fresh
 """
 
 
@@ -110,10 +110,8 @@ def claim_events(cursor: CursorWrapper, generation: int, event_ids: Sequence[uui
         return []
     ids = "{" + ",".join(sorted(event.hex for event in first)) + "}"
     cursor.execute(_CLAIM, {"generation": generation, "ids": ids})
-    fresh = cursor.fetchone()[0]
-    if fresh is None and (len(first) == len(event_ids)):
-        return list(range(len(event_ids)))
-    new = set(first) if fresh is None else set(fresh)
+    count, some = cursor.fetchone()
+    new = set(first) if count == len(first) else set(some or ())
     return sorted(row for event, row in first.items() if event in new)
 
 
@@ -141,9 +139,10 @@ def copy_records(
     received = datetime.fromtimestamp(batch.received_at, UTC).isoformat()
     common = f"{received}\t{batch.receipt.hex}\t{batch.key_id}"
     lines = []
-    for row in range(len(columns) - columns.ghosts):
+    for row in range(len(columns)):
         record, dimension = columns.records[row], interned[columns.dimensions[row]]
-        assert record is not None
+        if record is None:
+            continue
         at = datetime.fromtimestamp(columns.at[row], UTC).isoformat()
         overflow = (
             msgspec.json.encode(dimensions.labels_of(columns.dimensions[row])).decode() if dimension.overflow else ""
@@ -268,7 +267,8 @@ def add_gauges(cursor: CursorWrapper, columns: Columns, rows: Sequence[int], ids
     last: dict[tuple[float, int], tuple[float, float]] = {}
     for row in rows:
         record = columns.records[row]
-        assert isinstance(record, Gauge)
+        if not isinstance(record, Gauge):
+            continue
         place = (float(at[row]) // 15 * 15, int(ids[row]))
         if place not in last or at[row] >= last[place][0]:
             last[place] = (float(at[row]), record.value)

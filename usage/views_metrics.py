@@ -8,8 +8,8 @@ import secrets
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
-from prometheus_client import REGISTRY, generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 
 from usage.exposition import OPENMETRICS, PLAIN, exposition
 
@@ -23,8 +23,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
             "send the token as `Authorization: Bearer <token>`\n", status=401, content_type="text/plain"
         )
     openmetrics = "application/openmetrics-text" in request.headers.get("Accept", "")
-    own = generate_openmetrics(REGISTRY) if openmetrics else generate_latest(REGISTRY)
-    body = exposition(openmetrics).encode() + own
+    encode, _ = choose_encoder(OPENMETRICS if openmetrics else "text/plain; version=0.0.4")
+    body = exposition(openmetrics).encode() + encode(REGISTRY)
     response = HttpResponse(content_type=OPENMETRICS if openmetrics else PLAIN)
     response["Vary"] = "Accept, Accept-Encoding"
     if "gzip" in request.headers.get("Accept-Encoding", ""):
