@@ -42,26 +42,20 @@ FAILURES = """\
 100 * sum by (component, provider, model) (increase(compozy_llm_usage_failures_total[15m]))
   / sum by (component, provider, model) (increase(compozy_llm_usage_events_total[15m])) > $threshold"""
 
-# Prompt and completion tokens are joined by `or` under one sum, so that a model without completion tokens (embeddings)
-# counts with what it has; label_replace keeps the two apart, as `or` would otherwise drop the second.
+
+def _tokens(window: str) -> str:
+    """Prompt and completion tokens of a model together; `or 0` stands for those of a model that gives none (embeddings)."""
+    prompt = f"sum by (component, provider, model) (increase(compozy_llm_prompt_tokens_total{window}))"
+    completion = f"sum by (component, provider, model) (increase(compozy_llm_completion_tokens_total{window}))"
+    return f"({prompt} + ({completion} or 0 * {prompt}))"
+
+
 # The average is that of the day before these 15 minutes, over as many quarters of an hour as the model was known in it;
-# with fewer than 4 of them there is no average to compare with, and the rule stays silent.
-SPIKE = """\
-sum by (component, provider, model) (
-    increase(compozy_llm_prompt_tokens_total[15m])
-  or
-    label_replace(increase(compozy_llm_completion_tokens_total[15m]), "type", "completion", "", "")
-)
-  > $threshold * (
-      sum by (component, provider, model) (
-          increase(compozy_llm_prompt_tokens_total[1d] offset 15m)
-        or
-          label_replace(increase(compozy_llm_completion_tokens_total[1d] offset 15m), "type", "completion", "", "")
-      ) > 0
-    )
-    / (
-      count_over_time(sum by (component, provider, model) (compozy_llm_prompt_tokens_total)[1d:15m] offset 15m) >= 4
-    )"""
+# with fewer than 4 of them, or without any tokens, there is no average to compare with, and the rule stays silent.
+SPIKE = f"""\
+{_tokens("[15m]")}
+  > $threshold * ({_tokens("[1d] offset 15m")} > 0)
+    / (count_over_time(sum by (component, provider, model) (compozy_llm_prompt_tokens_total)[1d:15m] offset 15m) >= 4)"""
 
 # A component is silent when it counted nothing for 30 minutes, and known when it did count within a day: one that never had
 # traffic is never meant, and one that stopped for good is dropped after a day.
