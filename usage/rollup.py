@@ -65,11 +65,9 @@ def coarsen(now: datetime, at_most: int = 2000) -> int:
             "usage_rollup_15s",
             "usage_rollup_5m",
             [at for at in changed if at >= floors[0]],
-            timedelta(minutes=5),
+            "5 minutes",
         )
-        compute(
-            cursor, "usage_rollup_5m", "usage_rollup_1h", [at for at in hours if at >= floors[1]], timedelta(hours=1)
-        )
+        compute(cursor, "usage_rollup_5m", "usage_rollup_1h", [at for at in hours if at >= floors[1]], "1 hour")
     return len(changed)
 
 

@@ -155,7 +155,10 @@ class Reader:
             if key not in found:
                 found[key] = len(labels)
                 labels.append({name: value for name, value in shown.items() if value})
-            rows.append((pk, found[key], first_at))
+                first.append(first_at)
+            first[found[key]] = min(first[found[key]], first_at)
+            if family.counts(given):
+                rows.append((pk, found[key]))
         ids, series = np.array(rows, dtype=np.int64).reshape(-1, 2).T
         return Group(labels, np.array(first, dtype=np.int64), ids, series)
 
@@ -170,7 +173,8 @@ class Reader:
         cells = len(group.labels) * len(slots) * max(len(self._knots), len(self._times))
         if cells > MAX_CELLS:
             raise LimitError(
-                f"the selector would read {cells:,} samples, more than {MAX_CELLS:,}: narrow the range or the labels"
+                "max_samples",
+                f"the selector would read {cells:,} samples, more than {MAX_CELLS:,}: narrow the range or the labels",
             )
         sums = np.zeros((len(group.labels), len(slots), len(self._knots)))
         for part in self._parts if len(group.ids) else []:
