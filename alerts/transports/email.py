@@ -7,6 +7,7 @@ import ssl
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -81,7 +82,7 @@ def notify(message: Message, config: dict[str, Any]) -> str:
     mail = build(message, config["to"], settings.PORTAL.email_from)
     try:
         with connect(server) as smtp:
-            return send(smtp, settings.PORTAL.email_from, config["to"], mail.as_bytes())
+            return send(smtp, settings.PORTAL.email_from, config["to"], mail.as_bytes(policy=SMTP))
     except smtplib.SMTPResponseException as error:
         raise refused(error.smtp_code, error.smtp_error) from None
     except smtplib.SMTPNotSupportedError as error:
@@ -154,7 +155,7 @@ def build(message: Message, to: list[str], sender: str) -> EmailMessage:
     if message.state != "test":
         mail["References"] = f"<alert-{alert}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(render_to_string("alerts/email.txt", {"message": message}))
+    mail.set_content(render_to_string("alerts/email.txt", {"message": message}).strip() + "\n")
     mail.add_alternative(render_to_string("alerts/email.html", {"message": message}), subtype="html")
     return mail
 

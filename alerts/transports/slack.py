@@ -1,4 +1,4 @@
-"""Slack, through an incoming webhook: Block Kit in an attachment whose colour says the state."""
+"""Slack, through an incoming webhook: Block Kit, a heading and below it an attachment whose colour says the state."""
 
 from __future__ import annotations
 
@@ -46,17 +46,18 @@ def notify(message: Message, config: dict[str, Any]) -> str:
 
 
 def payload(message: Message) -> dict[str, Any]:
-    """The request's body. `text` is what notifications and screen readers say."""
-    blocks = [block.to_dict() for block in build_blocks(message)]
+    """The request's body. `text` is what notifications and screen readers say; Slack shows the blocks instead."""
+    heading = HeaderBlock(text=PlainTextObject(text=cut(headline(message), HEADER), emoji=True))
     return {
-        "text": cut(escape(f"{headline(message)}"), SECTION),
-        "attachments": [{"color": colour(message), "fallback": cut(headline(message), SECTION), "blocks": blocks}],
+        "text": cut(escape(headline(message)), SECTION),
+        "blocks": [heading.to_dict()],
+        "attachments": [{"color": colour(message), "blocks": [block.to_dict() for block in build_blocks(message)]}],
     }
 
 
 def build_blocks(message: Message) -> list[Block]:
-    """Heading, what happened, labels, notes, links; each within Slack's limits."""
-    blocks: list[Block] = [HeaderBlock(text=PlainTextObject(text=cut(headline(message), HEADER), emoji=True))]
+    """What happened, labels, notes, links; each within Slack's limits."""
+    blocks: list[Block] = []
     if message.description:
         blocks.append(section(escape(message.description)))
     if facts := _facts(message):
