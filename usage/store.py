@@ -49,16 +49,10 @@ class Stored:
 
 def store(batch: Batch, columns: Columns, rejected: Sequence[Rejection]) -> Stored:
     """Store a prepared batch. Raises django.db.DatabaseError; then nothing of it is stored."""
-    stamps = [datetime.fromtimestamp(day, UTC) for day in {at // 86400 * 86400 for at in columns.at}]
-    for table in (
-        partitions.RECORDS,
-        partitions.ROLLUP_15S,
-        partitions.ROLLUP_5M,
-        partitions.ROLLUP_1H,
-        partitions.GAUGES,
-    ):
+    days = {at // 86400 for at in (*columns.at, batch.received_at)}
+    stamps = [datetime.fromtimestamp(day * 86400, UTC) for day in days]
+    for table in partitions.ALL:
         partitions.ensure(table, stamps)
-    partitions.ensure(partitions.RECEIPTS, [datetime.fromtimestamp(batch.received_at, UTC)])
     interned = dimensions.intern(first_buckets(columns, batch))
     with transaction.atomic(), connection.cursor() as cursor:
         state = epoch.join(cursor)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from portal.env import Config
 from tests.usage.conftest import NOW, Sender, call, forget, measures, rows, scalar
 from usage import epoch, ingest, keys, partitions, retention, rollup
-from usage.models import DirtyBucket, Dimension, Record, Rollup1h, Rollup5m, Rollup15s
+from usage.models import Dimension, DirtyBucket, Record, Rollup1h, Rollup5m, Rollup15s
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 

@@ -1,0 +1,107 @@
+"""3: what a call costs, and where its price comes from."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.usage.conftest import NOW, Sender, call, measures
+from usage import price
+from usage.models import Price, Record
+from usage.price import rate_of
+from usage.records import LlmCall
+
+pytestmark = pytest.mark.usefixtures("fixed_time")
+
+
+def priced(sender: Sender, **fields: Any) -> tuple[float | None, str]:
+    """Cost and source of one call that was sent."""
+    price.operator.forget()
+    sender.post([call(**fields)])
+    record = Record.objects.order_by("-id")[0]
+    return record.cost_usd, record.price_source
+
+
+def test_the_client_knows_best(sender: Sender) -> None:
+    assert priced(sender, cost_usd=0.125) == (0.125, "client")
+    assert priced(sender, cost_usd=0) == (0.0, "client")
+
+
+def test_the_library_prices_with_its_source(sender: Sender) -> None:
+    cost, source = priced(sender, prompt_tokens=1_000_000, completion_tokens=500_000, cached_tokens=200_000)
+    assert source == "genai-prices:openai/gpt-4o"
+    assert cost == pytest.approx(0.8 * 2.5 + 0.2 * 1.25 + 0.5 * 10)
+
+
+def test_a_call_without_a_known_price_is_unpriced_and_never_free(sender: Sender) -> None:
+    assert priced(sender, provider="own-gpu", model="llama") == (None, "")
+    assert priced(sender, provider="anthropic", model="gpt-4o") == (None, ""), (
+        "another provider's price would be a guess"
+    )
+    found = measures()
+    assert (found["unpriced"], found["cost_usd"]) == (2, 0)
+
+
+def test_missing_usage_is_not_unpriced(sender: Sender) -> None:
+    assert priced(sender, prompt_tokens=None, completion_tokens=None) == (None, "")
+    assert measures()["unpriced"] == 0
+
+
+def test_an_operator_s_price_goes_before_the_library_s(sender: Sender) -> None:
+    general = Price.objects.create(
+        provider="*", model="*", input_usd=1, output_usd=1, valid_from=NOW - timedelta(days=2)
+    )
+    exact = Price.objects.create(
+        provider="openai", model="gpt-4o", input_usd=10, output_usd=20, cached_usd=5, valid_from=NOW - timedelta(days=1)
+    )
+    newer = Price.objects.create(
+        provider="openai", model="gpt-4o", input_usd=100, output_usd=0, valid_from=NOW + timedelta(days=1)
+    )
+    million = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}
+    assert priced(sender, **million, cached_tokens=500_000) == (27.5, f"operator:{exact.pk}")
+    assert priced(sender, **million, at=NOW - timedelta(days=1, hours=1)) == (2.0, f"operator:{general.pk}")
+    assert priced(sender, **million, at=NOW + timedelta(days=2), cached_tokens=500_000) == (
+        100.0,
+        f"operator:{newer.pk}",
+    )
+    assert priced(sender, **million, model="gpt-4o-mini")[1] == f"operator:{general.pk}"
+
+
+def test_without_a_provider_the_model_decides() -> None:
+    found = price.library_rate("", "claude-sonnet-4-5", int(NOW.timestamp() // 3600))
+    assert found is not None
+    assert found.source == "genai-prices:anthropic/claude-sonnet-4-5"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("openai", "gpt-4o"),
+        ("google", "gemini-2.5-pro"),
+        ("anthropic", "claude-sonnet-4-5"),
+        ("deepseek", "deepseek-chat"),
+    ],
+)
+@pytest.mark.parametrize("tokens", [(0, 0, 0), (1000, 0, 10), (300_000, 100_000, 5000)])
+def test_our_sum_is_the_library_s(provider: str, model: str, tokens: tuple[int, int, int], tables: None) -> None:
+    from_library = price.library_rate(provider, model, int(NOW.timestamp() // 3600))
+    assert from_library is not None
+    prompt, cached, completion = tokens
+    usage = price.Usage(input_tokens=prompt, cache_read_tokens=cached, output_tokens=completion)
+    found, info = price.data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
+    expected = float(info.calc_price(usage, found, genai_request_timestamp=NOW).total_price)
+    assert from_library.cost(prompt, cached, completion) == pytest.approx(expected)
+
+
+def test_a_batch_looks_each_model_up_once(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def counting(provider: str, model: str, at: float) -> price.Rate | None:
+        asked.append(model)
+        return rate_of(provider, model, at)
+
+    monkeypatch.setattr(price, "rate_of", counting)
+    pricer = price.Pricer()
+    for number in range(100):
+        pricer.price(LlmCall(provider="openai", model=f"gpt-{number % 2}", prompt_tokens=1), NOW.timestamp())
+    assert sorted(asked) == ["gpt-0", "gpt-1"]
