@@ -6,6 +6,10 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from portal.up import options_to_environment
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    if sys.argv[1:2] == ["up"]:
+        options_to_environment(sys.argv[2:])
     execute_from_command_line(sys.argv)

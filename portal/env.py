@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
 PREFIX = "PORTAL_"
+DEFAULT_DATA_DIR = Path(".data")
+WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -33,10 +36,15 @@ def setting(
     secret: bool = False,
     low: float | None = None,
     high: float | None = None,
+    choices: tuple[str, ...] = (),
+    schemes: tuple[str, ...] = (),
 ) -> Any:
-    """A field of `Config`. `env` overrides the name (default: PORTAL_ and the field's name in capitals)."""
-    meta = {"doc": doc, "section": section, "env": env, "unit": unit, "secret": secret, "low": low, "high": high}
-    return field(default=default, metadata=meta)
+    """A field of `Config`. `env` overrides the name (default: PORTAL_ and the field's name in capitals).
+
+    `low` and `high` bound a number, `choices` are the words of a list, `schemes` what a URL may start with.
+    """
+    meta = {"doc": doc, "section": section, "env": env, "unit": unit, "secret": secret}
+    return field(default=default, metadata={**meta, "low": low, "high": high, "choices": choices, "schemes": schemes})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +53,14 @@ class Config:
 
     # -- where things are
     data_dir: Path = setting(
-        Path(".data"), "Folder of the embedded Postgres, the spool and the generated secret.", section="Places"
+        DEFAULT_DATA_DIR, "Folder of the embedded Postgres, the spool and the generated secret.", section="Places"
     )
     database_url: str = setting(
         "",
         "Postgres 15 or newer, `postgresql://user:password@host/name`. Empty: embedded Postgres.",
         section="Places",
         env="DATABASE_URL",
+        schemes=("postgresql", "postgres"),
         secret=True,
     )
     broker_url: str = setting(
@@ -59,19 +68,41 @@ class Config:
         "Celery broker: `redis://…` or `amqp://…`. Empty: the queue lives in the same Postgres.",
         section="Places",
         env="CELERY_BROKER_URL",
+        schemes=("redis", "rediss", "amqp", "amqps"),
         secret=True,
     )
     spool_dir: Path | None = setting(
         None, "Folder of records accepted while Postgres is away. Empty: `spool` in the data folder.", section="Places"
     )
+    # -- processes
+    roles: tuple[str, ...] = setting(
+        (),
+        "What `up` starts, comma-separated: `postgres`, `web`, `worker`, `beat`. Empty: all that is needed.",
+        section="Processes",
+        choices=("postgres", "web", "worker", "beat"),
+    )
+    web_workers: int = setting(2, "Web server processes.", section="Processes", low=1, high=64)
+    web_threads: int = setting(
+        8, "Threads of each web server process; each holds a Postgres connection.", section="Processes", low=1, high=64
+    )
+    worker_concurrency: int = setting(
+        4,
+        "Tasks that a Celery worker runs at once; each holds a Postgres connection.",
+        section="Processes",
+        low=1,
+        high=64,
+    )
+    database_wait: int = setting(
+        60, "How long `up` waits for Postgres to answer.", section="Processes", unit="seconds", low=0
+    )
     # -- web
     host: str = setting("127.0.0.1", "Address that the web server binds.", section="Web")
     port: int = setting(8000, "Port of the web server.", section="Web", low=1, high=65535)
-    web_workers: int = setting(2, "Web server processes.", section="Web", low=1, high=64)
     base_url: str = setting(
         "",
         "Address under which people reach the portal; links in messages start with it. Empty: http://host:port.",
         section="Web",
+        schemes=("http", "https"),
     )
     allowed_hosts: tuple[str, ...] = setting(
         (),
@@ -83,6 +114,11 @@ class Config:
         "Signs sessions and encrypts stored secrets. Empty: made once and kept in the data folder.",
         section="Web",
         secret=True,
+    )
+    trusted_proxy: bool = setting(
+        False,
+        "A proxy in front sets X-Forwarded-Proto (and drops what clients send): believe it that a request came by https.",
+        section="Web",
     )
     debug: bool = setting(False, "Django's debug pages. Never in production.", section="Web")
     metrics_token: str = setting("", "Bearer token that /metrics asks for. Empty: open.", section="Web", secret=True)
@@ -148,6 +184,7 @@ class Config:
         "SMTP server, `smtp://user:password@host:587?tls=starttls` (or smtps://). Empty: email cannot be sent.",
         section="Alerts",
         env="EMAIL_URL",
+        schemes=("smtp", "smtps"),
         secret=True,
     )
     email_from: str = setting("llm-usage-portal@localhost", "Sender of email.", section="Alerts")
@@ -158,7 +195,13 @@ class Config:
     @property
     def public_url(self) -> str:
         """Where people reach the portal, without a trailing slash."""
-        return self.base_url.rstrip("/") or f"http://{self.host}:{self.port}"
+        return self.base_url.rstrip("/") or f"http://{self.local_host}:{self.port}"
+
+    @property
+    def local_host(self) -> str:
+        """A host name under which this machine reaches its own web server, as it stands in a URL."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 compared, not bound
+        return f"[{host}]" if ":" in host else host
 
     @property
     def spool(self) -> Path:
@@ -178,55 +221,69 @@ def parse(text: str, kind: Any) -> Any:
             raise ValueError("expected true or false")
         return text.lower() in TRUE
     if kind is int:
-        try:
-            return int(text)
-        except ValueError:
-            raise ValueError("expected a whole number") from None
+        if not WHOLE_NUMBER.fullmatch(text):
+            raise ValueError("expected a whole number")
+        return int(text)
     if kind == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if kind in (Path, Path | None):
-        return Path(text).expanduser()
+        return Path(text).expanduser().absolute()
     return text
+
+
+def check(value: Any, meta: Mapping[str, Any]) -> None:
+    """Raise ValueError when `value` is outside what its setting allows."""
+    if meta["low"] is not None and value < meta["low"]:
+        raise ValueError(f"must be at least {meta['low']:g}")
+    if meta["high"] is not None and value > meta["high"]:
+        raise ValueError(f"must be at most {meta['high']:g}")
+    if meta["choices"] and (unknown := [word for word in value if word not in meta["choices"]]):
+        raise ValueError(f"no such word: {', '.join(unknown)} (expected {', '.join(meta['choices'])})")
+    if meta["schemes"] and value.partition("://")[0] not in meta["schemes"]:
+        raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in meta['schemes'])}")
+
+
+def contradictions(config: Config) -> list[str]:
+    """What is wrong between settings that are each right."""
+    wrong = []
+    if config.database_url and "postgres" in config.roles:
+        wrong.append("PORTAL_ROLES: names postgres, but DATABASE_URL says that Postgres is elsewhere; keep one")
+    if config.body_max_unpacked_bytes < config.body_max_bytes:
+        wrong.append("PORTAL_BODY_MAX_UNPACKED_BYTES: must be at least PORTAL_BODY_MAX_BYTES")
+    return wrong
+
+
+def _text(name: str, environ: Mapping[str, str]) -> str:
+    """The setting's text, from the variable or from the file that it names; empty if unset. ValueError if unreadable."""
+    text, path = environ.get(name, ""), environ.get(f"{name}_FILE", "")
+    if not path:
+        return text
+    if text:
+        raise ValueError(f"{name}_FILE is set too; keep one")
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot read {path} ({getattr(error, 'strerror', None) or 'no text'})") from None
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Config:
     """The settings of `environ`. Raises ConfigError with a line for each thing that is wrong."""
     hints = get_type_hints(Config)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"data_dir": DEFAULT_DATA_DIR.absolute()}
     wrong: list[str] = []
-    known: set[str] = set()
-    for f in dataclasses.fields(Config):
-        name = env_name(f)
-        known |= {name, f"{name}_FILE"}
-        text = environ.get(name)
-        path = environ.get(f"{name}_FILE")
-        if path:
-            if text:
-                wrong.append(f"{name} and {name}_FILE are both set; keep one")
-                continue
-            try:
-                text = Path(path).read_text().strip()
-            except OSError as error:
-                wrong.append(f"{name}_FILE: cannot read {path} ({error.strerror})")
-                continue
-        if text is None or text == "":
-            continue
+    fields = {env_name(f): f for f in dataclasses.fields(Config)}
+    for name, f in fields.items():
         try:
-            value = parse(text, hints[f.name])
-            low, high = f.metadata["low"], f.metadata["high"]
-            if low is not None and value < low:
-                raise ValueError(f"must be at least {low:g}")
-            if high is not None and value > high:
-                raise ValueError(f"must be at most {high:g}")
+            if text := _text(name, environ):
+                values[f.name] = parse(text, hints[f.name])
+                check(values[f.name], f.metadata)
         except ValueError as error:
             wrong.append(f"{name}: {error}")
-            continue
-        values[f.name] = value
-    wrong += [
-        f"{name}: no such setting (see docs/settings.md)"
-        for name in sorted(environ)
-        if name.startswith(PREFIX) and name not in known
-    ]
+    known = {*fields, *(f"{name}_FILE" for name in fields)}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    wrong += [f"{name}: no such setting (see docs/settings.md)" for name in unknown]
+    config = Config(**values) if not wrong else Config()
+    wrong += contradictions(config)
     if wrong:
         raise ConfigError("\n".join(wrong))
-    return Config(**values)
+    return config

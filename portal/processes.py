@@ -37,6 +37,7 @@ def spawn(
     death_signal: signal.Signals = signal.SIGTERM,
     stdout: int | None = None,
     stderr: int | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a process group of its own, tied to the life of the calling thread (call from the main one).
 
@@ -48,6 +49,7 @@ def spawn(
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
+        cwd=cwd,
         start_new_session=True,
         user=user,
         group=user,

@@ -1,19 +1,25 @@
 """Django's settings, all derived from `portal.env`. Code reads the portal's own ones as `settings.PORTAL.<name>`."""
 
+import os
 import secrets
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from portal.env import Config, ConfigError, load
+from portal.postgres import EmbeddedPostgres
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 try:
     PORTAL: Config = load()
 except ConfigError as error:
-    sys.exit(f"portal: the environment cannot be used: {error}")
+    sys.exit("\n".join(f"portal: {line}" for line in str(error).splitlines()))
 
 
 def _secret_key(config: Config) -> str:
@@ -21,28 +27,37 @@ def _secret_key(config: Config) -> str:
     if config.secret_key:
         return config.secret_key
     path = config.data_dir / "secret_key"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50))
-    return path.read_text()
+    try:
+        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            # Linked into place whole: of two processes that start at once, one wins and both read the same key.
+            draft = path.with_name(f"secret_key.{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(50))
+            with suppress(FileExistsError):
+                path.hardlink_to(draft)
+            draft.unlink()
+        return path.read_text()
+    except OSError as error:
+        sys.exit(f"portal: the data folder {config.data_dir} cannot be used: {error.strerror} ({error.filename})")
 
 
 def _database(url: str) -> dict[str, object]:
-    """Django's form of a libpq URL. Options behind `?` go to libpq as they are."""
-    parts = urlsplit(url)
-    options: dict[str, object] = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    host = str(options.pop("host", "") or parts.hostname or "")
+    """Django's form of a libpq URL. What Django has no name for goes to libpq as it is."""
+    try:
+        parameters = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        sys.exit(f"portal: DATABASE_URL: {str(error).splitlines()[0]}")
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")) or "portal",
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": host,
-        "PORT": str(parts.port or ""),
+        "NAME": parameters.pop("dbname", "portal"),
+        "USER": parameters.pop("user", ""),
+        "PASSWORD": parameters.pop("password", ""),
+        "HOST": parameters.pop("host", ""),
+        "PORT": parameters.pop("port", ""),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 3, **options},
+        "OPTIONS": {"connect_timeout": 3, **parameters},
     }
 
 
@@ -81,7 +96,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "portal.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "portal.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -90,7 +107,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "portal.csp.ContentSecurityPolicyMiddleware",
+    "portal.sign_in.OneTimePasswordMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
@@ -110,7 +127,8 @@ TEMPLATES = [
         },
     }
 ]
-DATABASES = {"default": _database(PORTAL.database_url)}
+DATABASE_URL = PORTAL.database_url or EmbeddedPostgres(PORTAL.data_dir).url()
+DATABASES = {"default": _database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -127,7 +145,12 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PORTAL.public_url.startswith("https://")
+CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(PORTAL.public_url))]
+SECURE_HSTS_SECONDS = 31_536_000 if PORTAL.public_url.startswith("https://") else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PORTAL.trusted_proxy else None
 SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
-CELERY_BROKER_URL = PORTAL.broker_url or PORTAL.database_url.replace("postgresql://", "pgmq://", 1)

@@ -37,7 +37,7 @@ else:
     data = TEST_DATA
 for name in [name for name in os.environ if name.startswith("PORTAL_")]:
     del os.environ[name]
-data.mkdir(exist_ok=True)
+(data / "static").mkdir(parents=True, exist_ok=True)
 os.environ["PORTAL_DATA_DIR"] = str(data)
 EMBEDDED = not os.environ.get("DATABASE_URL")
 if EMBEDDED:

@@ -1,0 +1,105 @@
+"""The Celery app and its schedule. By default the queue lives in the portal's own Postgres (kombu's pgmq transport)."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from celery import Celery
+from django.conf import settings
+from psycopg.conninfo import conninfo_to_dict
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+# A task may run this long. Past the visibility timeout the queue hands it to another worker, so that must be longer.
+TASK_SECONDS = 300
+VISIBILITY_SECONDS = 2 * TASK_SECONDS
+
+# Name of an entry: task, every how many seconds.
+SCHEDULE: dict[str, tuple[str, float]] = {
+    "heartbeat": ("portal.tasks.heartbeat", 10),
+    "drain spool": ("usage.tasks.drain_spool", 5),
+    "coarsen rollups": ("usage.tasks.coarsen", 30),
+    "measure budgets": ("usage.tasks.measure_budgets", 60),
+    "keep partitions": ("usage.tasks.keep_partitions", 3600),
+    "evaluate rules": ("alerts.tasks.tick", 5),
+    "send what waits": ("alerts.tasks.sweep", 10),
+}
+
+
+def beat_schedule() -> dict[str, dict[str, Any]]:
+    """Celery's form of SCHEDULE. A run that waited until the next was due is dropped, so no pile builds up without a worker."""
+    return {
+        name: {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expires": seconds}}
+        for name, (task, seconds) in SCHEDULE.items()
+    }
+
+
+def broker(broker_url: str, database_url: str) -> dict[str, Any]:
+    """Celery's broker settings: the configured broker, or pgmq over the portal's database."""
+    if broker_url:
+        options: dict[str, Any] = {"visibility_timeout": VISIBILITY_SECONDS} if broker_url.startswith("redis") else {}
+        return {"broker_url": broker_url, "broker_transport_options": options}
+    options = {
+        "conn_string": pgmq_parameters(database_url),
+        "init_extension": False,  # our migration installs the SQL
+        "visibility_timeout": VISIBILITY_SECONDS,
+        "wait_time_seconds": 0,  # a long poll of one queue would hold up the others
+        "polling_interval": 0.2,
+        "pool_size": 4,
+        "pool_timeout": 5,
+    }
+    return {"broker_url": "pgmq://localhost/", "broker_transport_options": options}
+
+
+def pgmq_parameters(database_url: str) -> str:
+    """The database in the form that the pgmq client takes.
+
+    It splits libpq's `name=value` form into its five fields and joins them again without quoting, so each value is quoted
+    twice: once for its parser, once for libpq. What is not among the five (sslmode …) rides on the password.
+    """
+    parameters = {
+        "host": "",
+        "port": "5432",
+        "dbname": "",
+        "user": "",
+        "password": "",
+        **conninfo_to_dict(database_url),
+    }
+    rest = "".join(
+        f" {name}={_quoted(value)}"
+        for name, value in parameters.items()
+        if name not in ("host", "port", "dbname", "user", "password")
+    )
+    values = {name: _quoted(parameters[name]) for name in ("host", "port", "dbname", "user")}
+    values["password"] = _quoted(parameters["password"]) + rest
+    return " ".join(f"{name}={_quoted(value)}" for name, value in values.items())
+
+
+def _quoted(value: object) -> str:
+    """A value of libpq's `name=value` form."""
+    escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+app = Celery("portal")
+app.conf.update(
+    broker(settings.PORTAL.broker_url, settings.DATABASE_URL),
+    timezone="UTC",
+    beat_schedule=beat_schedule(),
+    beat_schedule_filename=str(settings.PORTAL.data_dir / "beat-schedule"),
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    task_ignore_result=True,
+    task_time_limit=TASK_SECONDS,
+    # A task whose worker dies is run again; every task claims its work in Postgres, so that a second run does no harm.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_max_tasks_per_child=1000,
+    worker_concurrency=settings.PORTAL.worker_concurrency,
+    worker_enable_remote_control=False,
+    worker_send_task_events=False,
+)
+app.autodiscover_tasks()

@@ -1,0 +1,36 @@
+"""Files that are made from the code: the registry, and whether what lies in the tree is what the code says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from portal.settings_page import settings_page
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Path below the project's root, and the function that makes the whole text of the file.
+GENERATED: list[tuple[str, Callable[[], str]]] = [
+    ("docs/settings.md", settings_page),
+]
+
+
+def stale() -> list[str]:
+    """The generated files that are missing or say something else than the code."""
+    return [path for path, make in GENERATED if _read(ROOT / path) != make()]
+
+
+def generate() -> list[str]:
+    """Write what is stale; the paths that were written."""
+    written = []
+    for path, make in GENERATED:
+        text = make()
+        if _read(ROOT / path) != text:
+            (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / path).write_text(text)
+            written.append(path)
+    return written
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

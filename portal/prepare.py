@@ -1,0 +1,46 @@
+"""What must be there before the portal answers: tables, static files and, on the first start, a user and an API key."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from portal.models import OneTimePassword
+from usage.keys import create_key
+from usage.models import Workspace
+from usage.partitions import ensure_ahead
+
+# Any number; the same in every process that prepares the same database.
+LOCK = 7_246_501
+
+
+def prepare(now: datetime) -> dict[str, str]:
+    """Bring everything up to date, one process at a time. Returns the first start's credentials, else nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+        ensure_ahead(now)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        return first_credentials(now)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
+@transaction.atomic
+def first_credentials(now: datetime) -> dict[str, str]:
+    """Make the first user (superuser, password to be changed) and the first API key; nothing if there are users."""
+    users = get_user_model().objects
+    if users.exists():
+        return {}
+    password = secrets.token_urlsafe(12)
+    admin = users.create_superuser("admin", password=password)
+    OneTimePassword.objects.create(user=admin, created_at=now)
+    workspace, _ = Workspace.objects.get_or_create(slug="default", defaults={"name": "Default", "created_at": now})
+    _, key = create_key("first", workspace, ["ingest"], created_by=admin)
+    return {"admin": "admin", "password": password, "api_key": key}

@@ -1,0 +1,300 @@
+"""`manage.py up`: the whole portal, or some of its parts, as one foreground process.
+
+In order: the data folder (there, writable, not in use), the port, Postgres, tables and static files (`manage.py prepare`),
+then web server, Celery worker and beat. What goes wrong before they run is one line on stderr and a non-zero exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import psutil
+import psycopg
+
+from portal.env import Config
+from portal.postgres import EmbeddedPostgres, PostgresError
+from portal.processes import spawn, stop
+from portal.supervise import Child, Supervisor, say
+
+# Marks our children in their environment, so that a later start finds what a killed one left.
+MARK = "LLM_USAGE_PORTAL_CHILD"
+MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
+FREE_BYTES = 128 * 1024 * 1024
+OLDEST_POSTGRES = 150000
+OPTIONS = {"host": "PORTAL_HOST", "port": "PORTAL_PORT", "data": "PORTAL_DATA_DIR", "only": "PORTAL_ROLES"}
+
+
+class UpError(Exception):
+    """The portal cannot start; the message says why, in one line."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `up`. Each stands for a setting of the environment and wins over it."""
+    parser.add_argument("--host", metavar="ADDRESS", help="address to bind (PORTAL_HOST, default 127.0.0.1)")
+    parser.add_argument("--port", metavar="PORT", help="port to bind (PORTAL_PORT, default 8000)")
+    parser.add_argument("--data", metavar="DIR", help="data folder (PORTAL_DATA_DIR, default .data)")
+    parser.add_argument("--only", metavar="ROLES", help="comma-separated: postgres, web, worker, beat (PORTAL_ROLES)")
+
+
+def options_to_environment(arguments: Sequence[str]) -> None:
+    """Put the options of `up` into the environment, before the settings are read from there."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_arguments(parser)
+    options, _ = parser.parse_known_args(arguments)
+    for name, variable in OPTIONS.items():
+        if (value := getattr(options, name)) is not None:
+            os.environ[variable] = value
+
+
+def up(config: Config, database_url: str) -> int:
+    """Run until stopped; the exit code."""
+    supervisor = Supervisor()
+    try:
+        with_postgres = not config.database_url
+        roles = config.roles or (("postgres",) if with_postgres else ()) + ("web", "worker", "beat")
+        check_data_folder(config.data_dir)
+        locks = [take_lock(config.data_dir, role) for role in roles]
+        if "web" in roles:
+            check_port(config.host, config.port)
+        end_leftovers(config.data_dir, roles)
+        server = EmbeddedPostgres(config.data_dir)
+        if "postgres" in roles:
+            start_postgres(supervisor, server)
+        run(supervisor, config, database_url, roles)
+        del locks
+    except (UpError, PostgresError) as error:
+        print(f"portal: {error}", file=sys.stderr, flush=True)
+        return 1
+    except OSError as error:
+        print(f"portal: {error.strerror}: {error.filename or config.data_dir}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        supervisor.stop()
+    return 0
+
+
+def run(supervisor: Supervisor, config: Config, database_url: str, roles: Sequence[str]) -> None:
+    """Everything after Postgres: wait for it, prepare, start the other parts, keep them running."""
+    wait_for_database(supervisor, config, database_url)
+    others = [role for role in ("web", "worker", "beat") if role in roles]
+    if not supervisor.stopping and others:
+        first = prepare(supervisor)
+        for role in others:
+            if not supervisor.stopping:
+                supervisor.add(program(role, config))
+        if "web" in others:
+            wait_for_web(supervisor, config)
+            announce(config, first)
+    if not supervisor.stopping:
+        say(f"portal: running ({', '.join(roles)}); Ctrl-C stops it")
+    supervisor.run(lambda: None)
+    say("portal: stopping")
+
+
+def check_data_folder(folder: Path) -> None:
+    """The folder is there (made where missing), can be written, and the disk has room."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(65536))
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise UpError(f"the data folder {folder} cannot be used: {error.strerror}") from None
+    if free < FREE_BYTES:
+        raise UpError(f"the data folder {folder} has {free >> 20} MB left; at least {FREE_BYTES >> 20} MB are needed")
+
+
+def take_lock(folder: Path, role: str) -> IO[str]:
+    """Hold the role on this data folder for as long as the file is open."""
+    lock = (folder / f"{role}.lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise UpError(
+            f"{role} already runs on the data folder {folder} (process {holder}); stop it, or use --data"
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def check_port(host: str, port: int) -> None:
+    """The address can be bound."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except OSError as error:
+        raise UpError(f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port") from None
+
+
+def end_leftovers(data: Path, roles: Sequence[str]) -> None:
+    """Kill children of an earlier `up` on this data folder that was itself killed. We hold the roles, so they are nobody's."""
+    marks = {mark(data, role) for role in roles}
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) in marks:
+                process.kill()
+                left.append(process)
+        except psutil.Error:
+            continue
+    psutil.wait_procs(left, timeout=5)
+
+
+def mark(data: Path, role: str) -> str:
+    """The value of MARK for a child."""
+    return f"{role}:{data}"
+
+
+def start_postgres(supervisor: Supervisor, server: EmbeddedPostgres) -> None:
+    """Start the embedded Postgres under supervision and make the portal's database."""
+    if not (server.cluster / "PG_VERSION").exists():
+        say(f"portal: making a Postgres database in {server.cluster}")
+
+    def start() -> subprocess.Popen[bytes]:
+        server.prepare()
+        return server.start()
+
+    child = Child("postgres", start, signal.SIGINT, last=True)
+    supervisor.add(child)
+    if child.process:
+        server.wait(child.process)
+    server.ensure_database()
+
+
+def wait_for_database(supervisor: Supervisor, config: Config, url: str) -> None:
+    """Return when Postgres answers and is new enough."""
+    deadline = time.monotonic() + config.database_wait
+    told = False
+    while not supervisor.stopping:
+        try:
+            with psycopg.connect(url, connect_timeout=3) as connection:
+                version = connection.info.server_version
+            break
+        except psycopg.OperationalError as error:
+            reason = (str(error).strip() or "no answer").splitlines()[0]
+            if time.monotonic() > deadline or ("FATAL" in reason and "starting up" not in reason):
+                hint = "; is `up` with postgres running on this data folder?" if not config.database_url else ""
+                raise UpError(f"Postgres cannot be reached: {reason}{hint}") from None
+            if not told:
+                say("portal: waiting for Postgres")
+                told = True
+            supervisor.turn(0.5)
+    else:
+        return
+    if version < OLDEST_POSTGRES:
+        raise UpError(f"Postgres is too old: {version // 10000}; 15 or newer is needed")
+
+
+def prepare(supervisor: Supervisor) -> dict[str, str]:
+    """Run `manage.py prepare`: tables, static files, and on the first start the credentials that it answers."""
+    say("portal: preparing tables and static files")
+    child = spawn([sys.executable, MANAGE, "prepare"], stdout=subprocess.PIPE)
+    while child.poll() is None and not supervisor.stopping:
+        supervisor.turn(0.2)
+    if supervisor.stopping:
+        stop(child, signal.SIGTERM, 2)
+        return {}
+    if child.returncode or not child.stdout:
+        raise UpError("the tables could not be prepared; see above")
+    answer: dict[str, str] = json.loads(child.stdout.read())
+    return answer
+
+
+def program(role: str, config: Config) -> Child:
+    """The web server, the worker or the beat as a child."""
+    commands = {
+        "web": [
+            *("granian", "--interface", "wsgi", "--host", config.host, "--port", str(config.port)),
+            *("--workers", str(config.web_workers), "--blocking-threads", str(config.web_threads)),
+            # More requests than that wait in the listening queue instead of in memory.
+            *("--backpressure", str(config.web_threads * 4), "--backlog", "1024", "--no-ws"),
+            *("--workers-kill-timeout", "4", "--respawn-failed-workers", "--log-level", "error"),
+            "portal.wsgi:application",
+        ],
+        "worker": [
+            "celery",
+            "-q",
+            "-A",
+            "portal.celery",
+            "worker",
+            "-l",
+            "WARNING",
+            "--without-gossip",
+            "--without-mingle",
+        ],
+        "beat": ["celery", "-q", "-A", "portal.celery", "beat", "-l", "WARNING", "--pidfile="],
+    }
+    # Root in a container is a choice of the operator's; Celery would say so in ten lines at every start.
+    quiet = ["-W", "ignore:You're running the worker with superuser"]
+    command = [sys.executable, *quiet, "-m", *commands[role]]
+    environment = {**os.environ, MARK: mark(config.data_dir, role), "PYTHONUNBUFFERED": "1"}
+    # When we are killed, Postgres goes too, and without its queue Celery would take long to end in good order.
+    dies_by = signal.SIGKILL if role == "worker" else signal.SIGTERM
+
+    def start() -> subprocess.Popen[bytes]:
+        return spawn(
+            command,
+            env=environment,
+            death_signal=dies_by,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=MANAGE.parent,
+        )
+
+    return Child(role, start, signal.SIGTERM)
+
+
+def wait_for_web(supervisor: Supervisor, config: Config) -> None:
+    """Return when the web server answers, or when we are to stop."""
+    while not supervisor.stopping:
+        supervisor.turn(0.1)
+        connection = http.client.HTTPConnection(config.local_host.strip("[]"), config.port, timeout=1)
+        try:
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                return
+        except (OSError, http.client.HTTPException):
+            continue
+        finally:
+            connection.close()
+
+
+def announce(config: Config, first: dict[str, str]) -> None:
+    """Say where the portal is, the first start's credentials, and how to send a record."""
+    say(f"portal: ready at {config.public_url}/")
+    if first:
+        say(f"portal: sign in as {first['admin']} with the one-time password {first['password']}")
+        say("portal: neither is shown again; this is the key that sends records:")
+        say(f"api key: {first['api_key']}")
+    key = first.get("api_key", "YOUR_API_KEY")
+    record = '{"kind":"llm_call","provider":"openai","model":"gpt-4o","prompt_tokens":100,"completion_tokens":20,"duration_seconds":0.8}'
+    say("portal: send a record:")
+    say(
+        f"curl -sS {config.public_url}/api/v1/usage -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{record}'"
+    )
