@@ -131,8 +131,7 @@ _REDUCERS: dict[str, Callable[[Vector, Groups], Floats]] = {
 
 
 def _quantile(evaluation: Evaluation, vector: Vector, groups: Groups, quantile: Floats) -> Floats:
-    for value in np.unique(quantile[~((quantile >= 0) & (quantile <= 1))]):
-        evaluation.notes.warn(f"quantile value should be between 0 and 1, got {format_value(float(value))}")
+    evaluation.notes.check_quantile(quantile)
     result = np.zeros((len(groups.labels), vector.values.shape[1]))
     for group in range(len(groups.labels)):
         rows = np.flatnonzero(groups.of_row == group)

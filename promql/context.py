@@ -3,7 +3,6 @@
 from typing import Protocol
 
 from promql.result import Notes
-from promql.source import Block
 from promql.syntax import Call, Node, Selector
 from promql.values import Floats, Ints, Value, Vector
 from promql.windows import Windows
@@ -29,4 +28,6 @@ class Evaluation(Protocol):
         """The times (s) of the samples that an instant selector selects."""
         ...
 
-    def info_blocks(self, node: Call) -> list[Block]: ...
+    def info_times(self, node: Call, times: Ints) -> Vector:
+        """The info series of an info() call, each with the times (s) of its samples."""
+        ...

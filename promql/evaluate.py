@@ -11,10 +11,10 @@ from promql.labels import METRIC_NAME, label_key, without_name
 from promql.limits import Budget, Limits
 from promql.parse import Query, parse
 from promql.result import Notes, Result, one_row
-from promql.select import Fetched, Need, Planner, Span, fetch, join, latest
+from promql.select import Fetched, Need, Planner, Span, fetch, latest
 from promql.source import Block, Source
 from promql.syntax import Node
-from promql.values import Floats, Ints, Scalar, Text, Value, Vector, as_scalar, as_vector
+from promql.values import Floats, Ints, Scalar, Text, Value, Vector, as_scalar, as_vector, join
 from promql.windows import Windows, window_block
 
 DEFAULT_LOOKBACK_MS = 300_000
@@ -175,11 +175,11 @@ class _Evaluation:
             raise EvalError("a string is expected here")
         return inner.value
 
-    def _moments(self, node: syntax.Selector | syntax.Subquery, times: Ints, shifted: bool = True) -> Ints:
+    def _moments(self, node: syntax.Selector | syntax.Subquery, times: Ints) -> Ints:
         """The times at which a selector looks: its `@`, less its offset."""
         fixed = self._planner.fixed(node.at)
         moments = times if fixed is None else np.full_like(times, fixed)
-        return moments - node.offset_ms if shifted else moments
+        return moments - node.offset_ms
 
     def _negate(self, node: syntax.Negate, times: Ints) -> Value:
         value = self.value(node.expr, times)
@@ -209,6 +209,8 @@ class _Evaluation:
             values, present = function.compute(windows, scalars)
             parts.append(Vector(windows.labels, values, present))
         result = join(parts, times.size).compact()
+        if function.wants_quantile and result.labels:
+            self.notes.check_quantile(scalars[0])
         if function.wants_counter:
             self._note_gauges(result)
         return result if function.keeps_name else _without_names(result)
@@ -228,8 +230,8 @@ class _Evaluation:
             blocks, range_ms = [self._subquery(node, times)], node.range_ms
         else:
             raise EvalError("a range vector is expected here")
-        at = self._moments(node, times, shifted=False)
-        found = (window_block(block, at, node.offset_ms, range_ms) for block in blocks)
+        ends = self._moments(node, times)
+        found = (window_block(block, times, ends, range_ms) for block in blocks)
         return [windows for windows in found if windows is not None]
 
     def _subquery(self, node: syntax.Subquery, times: Ints) -> Block:
@@ -246,8 +248,8 @@ class _Evaluation:
         moments = self._moments(node, times)
         return latest(self._fetched.of(node), moments, self._lookback_ms, sample_times=True)
 
-    def info_blocks(self, node: syntax.Call) -> list[Block]:
-        return self._fetched.of(node)
+    def info_times(self, node: syntax.Call, times: Ints) -> Vector:
+        return latest(self._fetched.of(node), times, self._lookback_ms, sample_times=True)
 
 
 def _spans(part: Windows) -> list[tuple[dict[str, str], int, int]]:

@@ -1,14 +1,13 @@
-"""Quantiles of classic histograms: histogram_quantile over `le` buckets."""
+"""Quantiles and fractions of classic histograms, from their `le` buckets."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from promql.labels import METRIC_NAME, LabelKey, Labels, drop_labels, label_key
 from promql.result import Notes
-from promql.text_forms import format_value
-from promql.values import Bools, Floats, Vector
+from promql.values import Bools, Floats, Vector, join
 
 # Counts that differ by less than this share are the same but for rounding, and are not called non-monotonic.
 _SMALL_DELTA = 1e-12
@@ -68,18 +67,23 @@ def _bound(labels: Labels, notes: Notes) -> float | None:
     return bound
 
 
-def histogram_quantile(vector: Vector, quantile: Floats, notes: Notes) -> Vector:
+def quantile(vector: Vector, rank: Floats, notes: Notes) -> Vector:
     """The quantile of every histogram at every step, linear within its bucket."""
-    for value in np.unique(quantile[~((quantile >= 0) & (quantile <= 1))]):
-        notes.warn(f"quantile value should be between 0 and 1, got {format_value(float(value))}")
-    labels: list[Labels] = []
-    values = [np.zeros((0, quantile.size))]
-    present = [np.zeros((0, quantile.size), dtype=bool)]
-    for histograms in histograms_of(vector, notes):
-        labels += histograms.labels
-        values.append(_quantiles(histograms, quantile, notes))
-        present.append(np.asarray(histograms.present.any(axis=1)))
-    return Vector(labels, np.concatenate(values), np.concatenate(present)).compact()
+    notes.check_quantile(rank)
+    return _of_each(vector, notes, lambda histograms: _quantiles(histograms, rank, notes))
+
+
+def fraction(vector: Vector, lower: Floats, upper: Floats, notes: Notes) -> Vector:
+    """The share of observations between two values, of every histogram at every step."""
+    return _of_each(vector, notes, lambda histograms: _fractions(histograms, lower, upper))
+
+
+def _of_each(vector: Vector, notes: Notes, compute: Callable[[Histograms], Floats]) -> Vector:
+    parts = [
+        Vector(histograms.labels, compute(histograms), np.asarray(histograms.present.any(axis=1)))
+        for histograms in histograms_of(vector, notes)
+    ]
+    return join(parts, vector.values.shape[1]).compact()
 
 
 def _quantiles(histograms: Histograms, quantile: Floats, notes: Notes) -> Floats:
@@ -107,6 +111,39 @@ def _quantiles(histograms: Histograms, quantile: Floats, notes: Notes) -> Floats
     result = np.where(bucket == last, start, result)
     few = (present.sum(axis=1) < 2) | ~present[:, -1, :] | (observations == 0) | np.isnan(observations)
     return _beyond(np.where(few, np.nan, result), quantile)
+
+
+def _fractions(histograms: Histograms, lower: Floats, upper: Floats) -> Floats:
+    bounds, counts, present = histograms.bounds, histograms.counts, histograms.present
+    shape = (len(histograms.labels), lower.size)
+    if not np.isposinf(bounds[-1]):
+        return np.full(shape, np.nan)
+    total = counts[:, -1, :]
+    below = [_rank_of(histograms, np.broadcast_to(edge, shape)) for edge in (lower, upper)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        low, high = (np.where(rank > total, total, rank) for rank in below)
+        result = np.where(lower >= upper, 0.0, (high - low) / total)
+    unknown = ~present[:, -1, :] | (total == 0) | np.isnan(lower) | np.isnan(upper)
+    return np.where(unknown, np.nan, result)
+
+
+def _rank_of(histograms: Histograms, edge: Floats) -> Floats:
+    """How many observations lie below a value, linear within its bucket; the total where none is above."""
+    bounds, counts, present = histograms.bounds, histograms.counts, histograms.present
+    first_bound = bounds[present.argmax(axis=1)]
+    start = np.where(first_bound > 0, 0.0, -np.inf)
+    rank = np.zeros(edge.shape)
+    result = counts[:, -1, :].copy()
+    found = np.zeros(edge.shape, dtype=bool)
+    for bucket, bound in enumerate(bounds):
+        count, here = counts[:, bucket, :], present[:, bucket, :] & ~found
+        with np.errstate(invalid="ignore"):
+            inside = np.where(np.isneginf(start), count, rank + (count - rank) * (edge - start) / (bound - start))
+        at_start, within = here & (start >= edge), here & (start < edge) & (bound > edge)
+        result = np.where(at_start, rank, np.where(within, inside, result))
+        found |= at_start | within
+        rank, start = np.where(here, count, rank), np.where(here, bound, start)
+    return result
 
 
 def _beyond(result: Floats, quantile: Floats) -> Floats:

@@ -8,9 +8,10 @@ import numpy as np
 from promql.errors import EvalError
 from promql.labels import METRIC_NAME, LabelKey, Labels, drop_labels, keep_labels, label_key
 from promql.syntax import COMPARISONS, Binary, Matching
-from promql.values import Bools, Floats, Ints, Vector, empty_vector, merge_rows
+from promql.values import Bools, Floats, Vector, any_row, empty_vector, join, merge_rows
 
 Outcome = Callable[[Floats, Floats], tuple[Floats, Bools]]
+Rows = dict[LabelKey, list[int]]
 
 
 def signature(labels: Labels, matching: Matching) -> LabelKey:
@@ -20,8 +21,8 @@ def signature(labels: Labels, matching: Matching) -> LabelKey:
     return label_key(drop_labels(labels, (*matching.labels, METRIC_NAME)))
 
 
-def by_signature(vector: Vector, matching: Matching) -> dict[LabelKey, list[int]]:
-    rows: dict[LabelKey, list[int]] = {}
+def by_signature(vector: Vector, matching: Matching) -> Rows:
+    rows: Rows = {}
     for row, labels in enumerate(vector.labels):
         rows.setdefault(signature(labels, matching), []).append(row)
     return rows
@@ -29,45 +30,80 @@ def by_signature(vector: Vector, matching: Matching) -> dict[LabelKey, list[int]
 
 @dataclass
 class Pairs:
-    """Rows that meet: of the many side, of the one side, and the labels of what they make."""
+    """What meets: values of the many side and of the one side, where both are there, the labels and the match group."""
 
-    many: Ints
-    one: Ints
     labels: list[Labels]
+    keys: list[LabelKey]
+    many: Floats
+    one: Floats
+    present: Bools
 
 
 def match_vectors(node: Binary, left: Vector, right: Vector, outcome: Outcome) -> Vector:
     """Apply an operator to every pair of series that match. Raises EvalError where a match is ambiguous."""
+    steps = left.present.shape[1]
     swapped = node.matching.card == "one-to-many"
     many, one = (right, left) if swapped else (left, right)
-    if not many.labels or not one.labels:
-        return empty_vector(many.present.shape[1])
+    fills = node.matching.fill_left is not None or node.matching.fill_right is not None
+    if not fills and not (many.labels and one.labels):
+        return empty_vector(steps)
     one_rows = by_signature(one, node.matching)
     many_rows = by_signature(many, node.matching)
     _check_one_side(node, many, one, one_rows)
-    pairs = _pair(node, many, one, many_rows, one_rows)
-    if not pairs.labels:
-        return empty_vector(many.present.shape[1])
-    sides = (one.values[pairs.one], many.values[pairs.many])
-    values, kept = outcome(*sides) if swapped else outcome(*reversed(sides))
-    result = Vector(pairs.labels, values, many.present[pairs.many] & one.present[pairs.one] & kept)
-    _check_many_side(node, result, [signature(many.labels[row], node.matching) for row in pairs.many])
+    parts = [_pair(node, many, one, many_rows, one_rows)]
+    if node.matching.fill_right is not None:
+        parts.append(_fill_one_side(node, many, one, many_rows, one_rows, node.matching.fill_right))
+    if node.matching.fill_left is not None:
+        parts.append(_fill_many_side(node, many, one, many_rows, one_rows, node.matching.fill_left))
+    results = [_apply(part, outcome, swapped) for part in parts]
+    result = join(results, steps)
+    _check_many_side(node, result, [key for part in parts for key in part.keys])
     return merge_rows(result.compact())
 
 
-def _pair(
-    node: Binary, many: Vector, one: Vector, many_rows: dict[LabelKey, list[int]], one_rows: dict[LabelKey, list[int]]
-) -> Pairs:
-    many_index: list[int] = []
-    one_index: list[int] = []
-    labels: list[Labels] = []
-    for key, rows in many_rows.items():
-        for row in rows:
-            for partner in one_rows.get(key, ()):
-                many_index.append(row)
-                one_index.append(partner)
-                labels.append(result_labels(node, many.labels[row], one.labels[partner]))
-    return Pairs(np.array(many_index, dtype=np.int64), np.array(one_index, dtype=np.int64), labels)
+def _apply(pairs: Pairs, outcome: Outcome, swapped: bool) -> Vector:
+    values, kept = outcome(pairs.one, pairs.many) if swapped else outcome(pairs.many, pairs.one)
+    return Vector(pairs.labels, values, pairs.present & kept)
+
+
+def _pair(node: Binary, many: Vector, one: Vector, many_rows: Rows, one_rows: Rows) -> Pairs:
+    found = [
+        (key, row, partner) for key, rows in many_rows.items() for row in rows for partner in one_rows.get(key, ())
+    ]
+    many_index = np.array([row for _, row, _ in found], dtype=np.int64)
+    one_index = np.array([partner for _, _, partner in found], dtype=np.int64)
+    return Pairs(
+        [result_labels(node, many.labels[row], one.labels[partner]) for _, row, partner in found],
+        [key for key, _, _ in found],
+        many.values[many_index],
+        one.values[one_index],
+        many.present[many_index] & one.present[one_index],
+    )
+
+
+def _fill_one_side(node: Binary, many: Vector, one: Vector, many_rows: Rows, one_rows: Rows, value: float) -> Pairs:
+    """Every series of the many side with a partner of this value, at the steps where it has none.
+
+    As in Prometheus, `fill_right` fills the one side also under group_right.
+    """
+    found = [(key, row) for key, rows in many_rows.items() for row in rows]
+    index = np.array([row for _, row in found], dtype=np.int64)
+    partner = [any_row(one.present[one_rows.get(key, [])]) for key, _ in found]
+    missing = ~np.stack(partner) if partner else np.zeros((0, many.present.shape[1]), dtype=bool)
+    values = many.values[index]
+    labels = [result_labels(node, many.labels[row], {}) for _, row in found]
+    return Pairs(labels, [key for key, _ in found], values, np.full_like(values, value), many.present[index] & missing)
+
+
+def _fill_many_side(node: Binary, many: Vector, one: Vector, many_rows: Rows, one_rows: Rows, value: float) -> Pairs:
+    """Every series of the one side with a partner of this value under the match group's labels, where it has none."""
+    found = [(key, row) for key, rows in one_rows.items() for row in rows]
+    index = np.array([row for _, row in found], dtype=np.int64)
+    partner = [any_row(many.present[many_rows.get(key, [])]) for key, _ in found]
+    missing = ~np.stack(partner) if partner else np.zeros((0, many.present.shape[1]), dtype=bool)
+    values = one.values[index]
+    labels = [result_labels(node, dict(key), one.labels[row]) for key, row in found]
+    return Pairs(labels, [key for key, _ in found], np.full_like(values, value), values, one.present[index] & missing)
 
 
 def result_labels(node: Binary, many: Labels, one: Labels) -> Labels:
@@ -86,7 +122,7 @@ def result_labels(node: Binary, many: Labels, one: Labels) -> Labels:
     return labels
 
 
-def _check_one_side(node: Binary, many: Vector, one: Vector, one_rows: dict[LabelKey, list[int]]) -> None:
+def _check_one_side(node: Binary, many: Vector, one: Vector, one_rows: Rows) -> None:
     side = "left" if node.matching.card == "one-to-many" else "right"
     some = many.present.any(axis=0)
     for key, rows in one_rows.items():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from promql.labels import Labels
+from promql.text_forms import format_value
 from promql.values import Bools, Floats, Ints
 
 
@@ -39,6 +40,11 @@ class Notes:
 
     def inform(self, text: str) -> None:
         self.infos[f"PromQL info: {text}"] = None
+
+    def check_quantile(self, quantile: Floats) -> None:
+        """Warn of quantiles that are none."""
+        for value in np.unique(quantile[~((quantile >= 0) & (quantile <= 1))]):
+            self.warn(f"quantile value should be between 0 and 1, got {format_value(float(value))}")
 
 
 def one_row(values: Floats) -> tuple[Floats, Bools]:

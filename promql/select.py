@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from promql.labels import METRIC_NAME, Matcher
+from promql.functions.info import info_matchers
+from promql.labels import Matcher
 from promql.limits import Budget
 from promql.source import Block, Hints, Source, is_stale
 from promql.sums import take
 from promql.syntax import Aggregate, At, Binary, Call, Negate, Node, Paren, Selector, Subquery, children
-from promql.values import Bools, Floats, Ints, Vector, empty_vector
+from promql.values import Bools, Floats, Ints, Vector, join
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,8 @@ class Planner:
         return Need(node.matchers, start - node.offset_ms - reach, end - node.offset_ms, hints)
 
     def _info_need(self, node: Call, span: Span) -> Need:
-        given = node.args[1].matchers if len(node.args) > 1 and isinstance(node.args[1], Selector) else ()
-        matchers = tuple(matcher for matcher in given if matcher.name == METRIC_NAME)
-        matchers = matchers or (Matcher(METRIC_NAME, "=", "target_info"),)
-        return Need(matchers, span.start_ms - self.lookback_ms, span.end_ms, Hints(span.step_ms, 0, "info"))
+        names, data = info_matchers(node)
+        return Need((*names, *data), span.start_ms - self.lookback_ms, span.end_ms, Hints(span.step_ms, 0, "info"))
 
     def _below(self, node: Node, span: Span) -> Span:
         if isinstance(node, Subquery):
@@ -126,19 +125,6 @@ def latest(blocks: list[Block], times: Ints, lookback_ms: int, sample_times: boo
     filled = (block for block in blocks if block.labels and block.times.size)
     parts = [_latest_of_block(block, times, lookback_ms, sample_times) for block in filled]
     return join(parts, times.size).compact()
-
-
-def join(parts: list[Vector], steps: int) -> Vector:
-    """All rows of some vectors of the same steps."""
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return empty_vector(steps)
-    return Vector(
-        [labels for part in parts for labels in part.labels],
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([part.present for part in parts]),
-    )
 
 
 def _latest_of_block(block: Block, times: Ints, lookback_ms: int, sample_times: bool) -> Vector:

@@ -12,3 +12,10 @@ def format_value(value: float) -> str:
         return "+Inf" if value > 0 else "-Inf"
     text = format(Decimal(repr(value)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def format_openmetrics(value: float) -> str:
+    """A float as OpenMetrics writes it: whole numbers with `.0`."""
+    if math.isnan(value) or math.isinf(value):
+        return format_value(value)
+    return repr(value)

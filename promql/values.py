@@ -76,6 +76,19 @@ def empty_vector(steps: int) -> Vector:
     return Vector([], np.zeros((0, steps)), np.zeros((0, steps), dtype=bool))
 
 
+def join(parts: "list[Vector]", steps: int) -> Vector:
+    """All rows of some vectors of the same steps."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return empty_vector(steps)
+    return Vector(
+        [labels for part in parts for labels in part.labels],
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.present for part in parts]),
+    )
+
+
 def drop_names(vector: Vector) -> Vector:
     """Drop the metric name; series of one metric cannot collide by that, others are checked."""
     names = {labels.get(METRIC_NAME) for labels in vector.labels}

@@ -30,7 +30,7 @@ class Windows:
     """Series [s] with their samples, and per step the window [first, stop) of sample indexes.
 
     `times` (ms) is [1 or s, n], `values` [s, n], `first` and `stop` [1 or s, t]: one row where all series share it.
-    A window is open on the left: (end - range, end]. `at` are the evaluation times, `ends` the same less the offset.
+    `at` are the evaluation times, `ends` where the windows end: the same but for offset and @.
     """
 
     labels: list[Labels]
@@ -109,11 +109,10 @@ class Windows:
         return Chunk(rows, steps, laid, np.broadcast_to(laid_times, shape), np.broadcast_to(mask, shape))
 
 
-def window_block(block: Block, at: Ints, offset_ms: int, range_ms: int) -> Windows | None:
-    """The windows of one block; None where no series has a sample that counts."""
+def window_block(block: Block, at: Ints, ends: Ints, range_ms: int) -> Windows | None:
+    """The windows of one block, (end - range, end] each; None where no series has a sample that counts."""
     if not block.labels or not block.times.size:
         return None
-    ends = at - offset_ms
     first = np.searchsorted(block.times, ends - range_ms, side="right")[None, :]
     stop = np.searchsorted(block.times, ends, side="right")[None, :]
     times, values, labels = block.times[None, :], block.values, block.labels

@@ -3,9 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from promql.functions import counters, over_time
+from promql.functions import counters, over_time, trends
+from promql.functions.dates import DATES
+from promql.functions.info import INFO
 from promql.functions.instant import ELEMENTWISE, ElementFunction
-from promql.functions.shaping import SHAPING, Special
+from promql.functions.relabel import RELABEL
+from promql.functions.scalars import SCALARS
+from promql.functions.shaping import SHAPING
+from promql.functions.special import Special
 from promql.values import Bools, Floats
 from promql.windows import Windows
 
@@ -18,6 +23,7 @@ class RangeFunction:
     range_at: int = 0
     keeps_name: bool = False
     wants_counter: bool = False
+    wants_quantile: bool = False
 
 
 RANGE_FUNCTIONS: dict[str, RangeFunction] = {
@@ -28,6 +34,10 @@ RANGE_FUNCTIONS: dict[str, RangeFunction] = {
     "idelta": RangeFunction(counters.idelta),
     "resets": RangeFunction(counters.resets),
     "changes": RangeFunction(counters.changes),
+    "deriv": RangeFunction(trends.deriv),
+    "predict_linear": RangeFunction(trends.predict_linear),
+    "double_exponential_smoothing": RangeFunction(trends.double_exponential_smoothing),
+    "holt_winters": RangeFunction(trends.double_exponential_smoothing),
     "avg_over_time": RangeFunction(over_time.avg_over_time),
     "count_over_time": RangeFunction(over_time.count_over_time),
     "first_over_time": RangeFunction(over_time.first_over_time, keeps_name=True),
@@ -36,7 +46,7 @@ RANGE_FUNCTIONS: dict[str, RangeFunction] = {
     "max_over_time": RangeFunction(over_time.max_over_time),
     "min_over_time": RangeFunction(over_time.min_over_time),
     "present_over_time": RangeFunction(over_time.present_over_time),
-    "quantile_over_time": RangeFunction(over_time.quantile_over_time, range_at=1),
+    "quantile_over_time": RangeFunction(over_time.quantile_over_time, range_at=1, wants_quantile=True),
     "stddev_over_time": RangeFunction(over_time.stddev_over_time),
     "stdvar_over_time": RangeFunction(over_time.stdvar_over_time),
     "sum_over_time": RangeFunction(over_time.sum_over_time),
@@ -46,6 +56,6 @@ RANGE_FUNCTIONS: dict[str, RangeFunction] = {
     "ts_of_min_over_time": RangeFunction(over_time.ts_of_min_over_time),
 }
 
-SPECIAL_FUNCTIONS: dict[str, Special] = {**SHAPING}
+SPECIAL_FUNCTIONS: dict[str, Special] = {**SHAPING, **SCALARS, **DATES, **RELABEL, **INFO}
 
 __all__ = ["ELEMENTWISE", "RANGE_FUNCTIONS", "SPECIAL_FUNCTIONS", "ElementFunction", "RangeFunction", "Special"]

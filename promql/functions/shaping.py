@@ -1,25 +1,16 @@
 """Functions that turn scalars into vectors and back, order series, and tell what is absent."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from promql import histogram
 from promql.context import Evaluation
+from promql.errors import EvalError
 from promql.functions.instant import clamp, clamp_is_empty, round_to
+from promql.functions.special import Special
 from promql.labels import METRIC_NAME, Labels, Matcher
 from promql.syntax import Call, Node, Selector, unwrap
-from promql.values import Bools, Floats, Ints, Scalar, Value, Vector, any_row
-
-Special = Callable[[Evaluation, Call, Ints], Value]
-
-
-def time(evaluation: Evaluation, call: Call, times: Ints) -> Scalar:
-    return Scalar(times / 1000)
-
-
-def pi(evaluation: Evaluation, call: Call, times: Ints) -> Scalar:
-    return Scalar(np.full(times.size, np.pi))
+from promql.text_forms import format_openmetrics
+from promql.values import Bools, Floats, Ints, Scalar, Vector, any_row, join, merge_rows
 
 
 def vector(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
@@ -108,20 +99,40 @@ def equal_labels(matchers: tuple[Matcher, ...]) -> Labels:
             continue
         if matcher.op == "=" and matcher.name not in seen:
             labels[matcher.name] = matcher.value
+            seen.add(matcher.name)
         else:
             labels.pop(matcher.name, None)
-        seen.add(matcher.name)
     return {name: value for name, value in labels.items() if value}
 
 
 def histogram_quantile(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     quantile: Floats = evaluation.scalar(call.args[0], times)
-    return histogram.histogram_quantile(evaluation.vector(call.args[1], times), quantile, evaluation.notes)
+    return histogram.quantile(evaluation.vector(call.args[1], times), quantile, evaluation.notes)
+
+
+def histogram_quantiles(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    """Several quantiles at once, each under its own value of a label."""
+    given = evaluation.vector(call.args[0], times)
+    label = evaluation.text(call.args[1])
+    if not label:
+        raise EvalError("invalid label name in histogram_quantiles(): ")
+    parts = []
+    for arg in call.args[2:]:
+        quantile = evaluation.scalar(arg, times)
+        for value in np.unique(quantile):
+            part = histogram.quantile(given, np.full(times.size, value), evaluation.notes)
+            same = np.isnan(quantile) if np.isnan(value) else quantile == value
+            labels = [{**row, label: format_openmetrics(float(value))} for row in part.labels]
+            parts.append(Vector(labels, part.values, part.present & same))
+    return merge_rows(join(parts, times.size).compact())
+
+
+def histogram_fraction(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    lower, upper = (evaluation.scalar(arg, times) for arg in call.args[:2])
+    return histogram.fraction(evaluation.vector(call.args[2], times), lower, upper, evaluation.notes)
 
 
 SHAPING: dict[str, Special] = {
-    "time": time,
-    "pi": pi,
     "vector": vector,
     "scalar": scalar,
     "timestamp": timestamp,
@@ -134,4 +145,6 @@ SHAPING: dict[str, Special] = {
     "absent": absent,
     "absent_over_time": absent_over_time,
     "histogram_quantile": histogram_quantile,
+    "histogram_quantiles": histogram_quantiles,
+    "histogram_fraction": histogram_fraction,
 }

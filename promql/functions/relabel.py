@@ -1,0 +1,109 @@
+"""Functions on labels: label_replace, label_join, sort_by_label."""
+
+import re
+from functools import cmp_to_key
+from typing import Any
+
+import numpy as np
+import re2
+
+from promql.context import Evaluation
+from promql.errors import EvalError
+from promql.functions.special import Special
+from promql.labels import Labels, compile_anchored, label_key
+from promql.syntax import Call
+from promql.values import Ints, Vector, merge_rows
+
+_REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
+_CHUNK = re.compile(r"\d+|\D+")
+
+
+def label_replace(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    target, replacement, source, pattern = (evaluation.text(arg) for arg in call.args[1:])
+    try:
+        regex = compile_anchored(pattern)
+    except re2.error:
+        raise EvalError(f"invalid regular expression in label_replace(): {pattern}") from None
+    if not target:
+        raise EvalError("invalid destination label name in label_replace(): ")
+    given = evaluation.vector(call.args[0], times)
+
+    def replace(labels: Labels) -> Labels:
+        match = regex.search(labels.get(source, ""))
+        return labels if match is None else with_label(labels, target, expand(replacement, match, regex))
+
+    return merge_rows(Vector([replace(labels) for labels in given.labels], given.values, given.present))
+
+
+def expand(template: str, match: Any, regex: Any) -> str:
+    """The template with $1, $name, ${name} as the groups of a match; a group that is not there is empty."""
+
+    def value(reference: re.Match[str]) -> str:
+        name = reference[1] or reference[2]
+        if name is None:
+            return "$"
+        if name.isdecimal():
+            return (match.group(int(name)) or "") if int(name) <= regex.groups else ""
+        return (match.group(name) or "") if name in regex.groupindex else ""
+
+    return _REFERENCE.sub(value, template)
+
+
+def label_join(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    target, separator, *sources = (evaluation.text(arg) for arg in call.args[1:])
+    if not target:
+        raise EvalError("invalid destination label name in label_join(): ")
+    if not all(sources):
+        raise EvalError("invalid source label name in label_join(): ")
+    given = evaluation.vector(call.args[0], times)
+    joined = [
+        with_label(labels, target, separator.join(labels.get(source, "") for source in sources))
+        for labels in given.labels
+    ]
+    return merge_rows(Vector(joined, given.values, given.present))
+
+
+def with_label(labels: Labels, name: str, value: str) -> Labels:
+    """The labels with one set, or removed where the value is empty."""
+    changed = {**labels, name: value}
+    if not value:
+        del changed[name]
+    return changed
+
+
+def sort_by_label(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    return _sorted(evaluation, call, times, descending=False)
+
+
+def sort_by_label_desc(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    return _sorted(evaluation, call, times, descending=True)
+
+
+def _sorted(evaluation: Evaluation, call: Call, times: Ints, descending: bool) -> Vector:
+    """Order by these labels' values as people order them (a2 before a10), then by all labels."""
+    names = [evaluation.text(arg) for arg in call.args[1:]]
+    given = evaluation.vector(call.args[0], times)
+    natural = cmp_to_key(compare_natural)
+    rows = sorted(
+        range(len(given.labels)),
+        key=lambda row: ([natural(given.labels[row].get(name, "")) for name in names], label_key(given.labels[row])),
+        reverse=descending,
+    )
+    return given.rows(np.array(rows, dtype=np.int64))
+
+
+def compare_natural(left: str, right: str) -> int:
+    for one, other in zip(_CHUNK.findall(left), _CHUNK.findall(right), strict=False):
+        if one.isdecimal() and other.isdecimal() and int(one) != int(other):
+            return -1 if int(one) < int(other) else 1
+        if one != other:
+            return -1 if one < other else 1
+    return (len(left) > len(right)) - (len(left) < len(right))
+
+
+RELABEL: dict[str, Special] = {
+    "label_replace": label_replace,
+    "label_join": label_join,
+    "sort_by_label": sort_by_label,
+    "sort_by_label_desc": sort_by_label_desc,
+}

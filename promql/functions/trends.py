@@ -1,0 +1,79 @@
+"""Functions over a range that fit a line or smooth: deriv, predict_linear, double_exponential_smoothing."""
+
+import numpy as np
+
+from promql.errors import EvalError
+from promql.functions.over_time import window_by_window
+from promql.sums import sum_last_axis
+from promql.values import Bools, Floats
+from promql.windows import Chunk, Windows
+
+
+def deriv(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
+    """The slope per second of the line of least squares."""
+
+    def slope(chunk: Chunk) -> Floats:
+        # Times count from the window's first sample: small numbers keep the squares exact.
+        return _line(chunk, chunk.times[..., :1])[0]
+
+    return window_by_window(windows, slope), windows.counts >= 2
+
+
+def predict_linear(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
+    """The value of that line so many seconds after the evaluation time."""
+    (seconds,) = args
+
+    def predict(chunk: Chunk) -> Floats:
+        slope, intercept = _line(chunk, windows.at[chunk.steps][None, :, None])
+        with np.errstate(invalid="ignore", over="ignore"):
+            return slope * seconds[chunk.steps] + intercept
+
+    return window_by_window(windows, predict), windows.counts >= 2
+
+
+def _line(chunk: Chunk, origin_ms: np.ndarray) -> tuple[Floats, Floats]:
+    """Slope per second, and value at the origin."""
+    mask, y = chunk.mask, chunk.values
+    x = (chunk.times - origin_ms) / 1000
+    n = mask.sum(axis=2)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        sum_x, sum_y = sum_last_axis(x, mask), sum_last_axis(y, mask)
+        covariance = sum_last_axis(x * y, mask) - sum_x * sum_y / n
+        variance = sum_last_axis(x * x, mask) - sum_x * sum_x / n
+        slope = covariance / variance
+        intercept = sum_y / n - slope * sum_x / n
+    first = y[..., 0]
+    constant = np.where(mask, y == y[..., :1], True).all(axis=2)
+    flat = np.where(np.isinf(first), np.nan, 0.0)
+    return np.where(constant, flat, slope), np.where(constant, first + flat, intercept)
+
+
+def double_exponential_smoothing(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
+    """Holt's linear smoothing with a smoothing and a trend factor, each between 0 and 1. Raises EvalError."""
+    smoothing, trend = args
+    for name, factor in (("smoothing", smoothing), ("trend", trend)):
+        for wrong in factor[(factor <= 0) | (factor >= 1)][:1]:
+            symbol = "sf" if name == "smoothing" else "tf"
+            raise EvalError(f"invalid {name} factor. Expected: 0 < {symbol} < 1, got: {wrong:f}")
+
+    def smooth(chunk: Chunk) -> Floats:
+        return _smooth(chunk, smoothing[chunk.steps], trend[chunk.steps])
+
+    return window_by_window(windows, smooth), windows.counts >= 2
+
+
+def _smooth(chunk: Chunk, smoothing: Floats, trend: Floats) -> Floats:
+    values, mask = chunk.values, chunk.mask
+    level = values[..., 0].copy()
+    if values.shape[2] < 2:
+        return level
+    before = level
+    with np.errstate(invalid="ignore", over="ignore"):
+        slope = values[..., 1] - values[..., 0]
+        for column in range(1, values.shape[2]):
+            if column > 1:
+                slope = trend * (level - before) + (1 - trend) * slope
+            new = smoothing * values[..., column] + (1 - smoothing) * (level + slope)
+            here = mask[..., column]
+            before, level = np.where(here, level, before), np.where(here, new, level)
+    return level
