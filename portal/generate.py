@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from portal.grafana_alerts import alert_file
+from portal.metrics_page import metrics_page
+from portal.prometheus_files import rule_file, scrape_config
 from portal.settings_page import settings_page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -12,6 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # Path below the project's root, and the function that makes the whole text of the file.
 GENERATED: list[tuple[str, Callable[[], str]]] = [
     ("docs/settings.md", settings_page),
+    ("docs/metrics.md", metrics_page),
+    ("cluster/prometheus/prometheus.yml", scrape_config),
+    ("cluster/prometheus/rules/llm-usage.yml", rule_file),
+    ("cluster/grafana/alerts/llm-usage-alerts.yaml", alert_file),
 ]
 
 
