@@ -177,6 +177,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listening(port: int) -> bool:
+    """Whether something on loopback accepts connections on the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def wait_until(condition: Callable[[], object], seconds: float = 10, what: str = "the condition") -> None:
     """Return when `condition()` is true (another process's doing); AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
