@@ -1,8 +1,9 @@
 """8 alert rules: every due slot of every group is evaluated once, in order, at its own time, whoever ticks.
 
 A slot is a multiple of the group's interval since the epoch. It is due once the clock passed it by the evaluation delay, so
-that records which arrive a little late still count. A group's row is locked while its slots are evaluated, and `evaluated_until`
-moves in the transaction that writes the flips: a worker that dies leaves everything as it was, and the next tick does it again.
+that records which arrive a little late still count. All rules of a group are queried on one snapshot of the data. Then the
+transaction that writes the flips moves `evaluated_until`, if it still is where it was: of several workers one succeeds, and
+one that dies leaves everything as it was for the next tick.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import datetime as dt
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F
 
 import promql
 from alerts import flips
@@ -30,6 +34,7 @@ from alerts.states import Hit, RuleState
 logger = logging.getLogger(__name__)
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 WHOLE_QUERY = ("start()", "end()")
+LOCKS = 1_634_493_810  # the class of this module's advisory locks; any number that nobody else uses
 
 
 class RuleFailed(Exception):
@@ -68,25 +73,64 @@ def tick(now: dt.datetime, source: promql.Source) -> int:
 
 
 def evaluate_group(group_id: int, now: dt.datetime, source: promql.Source) -> int:
-    """Evaluate the group's due slots in one transaction; how many. 0 when another worker is at it, or was."""
-    start = time.monotonic()
+    """Evaluate the group's due slots; how many. 0 when another worker is at it, or was."""
+    with _alone(group_id) as alone:
+        group = RuleGroup.objects.get(pk=group_id) if alone else None
+        slots = due_slots(group.interval_seconds, group.evaluated_until, now) if group is not None else Slots([], 0)
+        if group is None or not slots.due:
+            return 0
+        start = time.monotonic()
+        rules = list(group.rules.prefetch_related("channels").order_by("position", "id"))
+        with _snapshot():
+            outcomes = [evaluate_rule(rule, slots.due, source) for rule in rules]
+        with transaction.atomic():
+            if not _claim(group, slots, now):
+                return 0
+            states = open_states(rules)
+            for state, outcome in zip(states, outcomes, strict=True):
+                apply(state, outcome, slots.due, now)
+            flips.write(states, now)
+            flips.write_health(
+                [_health(*pair, slots.due[-1]) for pair in zip(rules, outcomes, strict=True)], slots.due[-1]
+            )
+        RuleGroup.objects.filter(pk=group.pk).update(last_duration_seconds=time.monotonic() - start)
+        return len(slots.due)
+
+
+@contextmanager
+def _alone(group_id: int) -> Iterator[bool]:
+    """Whether this session may work on the group. Only spares double work: what counts is decided by `_claim`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCKS, group_id])
+        held = bool(cursor.fetchone()[0])
+        try:
+            yield held
+        finally:
+            if held:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCKS, group_id])
+
+
+@contextmanager
+def _snapshot() -> Iterator[None]:
+    """One state of the data for several reads: a record is in all of them or in none."""
+    outermost = not connection.in_atomic_block
     with transaction.atomic():
-        group = RuleGroup.objects.select_for_update(skip_locked=True).filter(pk=group_id).first()
-        if group is None:
-            return 0
-        slots = due_slots(group.interval_seconds, group.evaluated_until, now)
-        if not slots.due:
-            return 0
-        states = [_evaluate_rule(state, slots.due, now, source) for state in open_states(group)]
-        flips.write([state for state, _ in states], now)
-        flips.write_health([_health(state.rule, slots.due, outcome) for state, outcome in states], slots.due[-1])
-        RuleGroup.objects.filter(pk=group.pk).update(
+        if outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def _claim(group: RuleGroup, slots: Slots, now: dt.datetime) -> bool:
+    """Move the group on to its last due slot, unless somebody else has moved it."""
+    unmoved = RuleGroup.objects.filter(pk=group.pk, evaluated_until=group.evaluated_until)
+    return bool(
+        unmoved.update(
             evaluated_until=slots.due[-1],
             last_evaluated_at=now,
-            last_duration_seconds=time.monotonic() - start,
-            slots_skipped=group.slots_skipped + slots.skipped,
+            slots_skipped=F("slots_skipped") + slots.skipped,
         )
-    return len(slots.due)
+    )
 
 
 def due_slots(interval: int, until: dt.datetime | None, now: dt.datetime) -> Slots:
@@ -107,22 +151,25 @@ def slot_before(at: dt.datetime, interval: int) -> dt.datetime:
     return EPOCH + dt.timedelta(seconds=int((at - EPOCH).total_seconds()) // interval * interval)
 
 
-def open_states(group: RuleGroup) -> list[RuleState]:
-    """The group's rules in order, each with its open alerts."""
-    rules = list(group.rules.prefetch_related("channels").order_by("position", "id"))
+def open_states(rules: list[Rule]) -> list[RuleState]:
+    """The rules, each with its open alerts."""
     open_alerts: dict[int, dict[str, Alert]] = defaultdict(dict)
     for alert in Alert.objects.filter(rule__in=rules, state__in=OPEN_STATES):
         open_alerts[alert.rule_id][alert.fingerprint] = alert
     return [RuleState(rule, open_alerts[rule.pk]) for rule in rules]
 
 
-def _evaluate_rule(
-    state: RuleState, slots: list[dt.datetime], now: dt.datetime, source: promql.Source
-) -> tuple[RuleState, Outcome]:
-    """Bring one rule's alerts through the slots. At a slot that failed, they stay as they are."""
+def evaluate_rule(rule: Rule, slots: list[dt.datetime], source: promql.Source) -> Outcome:
+    """The rule's result at the slots at which it is neither off nor paused."""
     start = time.monotonic()
-    running = [slot for slot in slots if state.rule.enabled and not state.rule.is_paused(slot)]
-    outcome = evaluate_slots(state.rule, running, source) if running else Outcome()
+    running = [slot for slot in slots if rule.enabled and not rule.is_paused(slot)]
+    outcome = evaluate_slots(rule, running, source) if running else Outcome()
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def apply(state: RuleState, outcome: Outcome, slots: list[dt.datetime], now: dt.datetime) -> None:
+    """Bring the rule's alerts through the slots. At a slot that failed, they stay as they are."""
     for slot in slots:
         if slot in outcome.hits:
             state.advance(slot, outcome.hits[slot], now)
@@ -130,8 +177,6 @@ def _evaluate_rule(
             state.close(slot, now)
     for alert in state.changed():
         alert.annotations = annotations_of(state.rule, alert)
-    outcome.seconds = time.monotonic() - start
-    return state, outcome
 
 
 def evaluate_slots(rule: Rule, slots: list[dt.datetime], source: promql.Source) -> Outcome:
@@ -208,9 +253,9 @@ def milliseconds(at: dt.datetime) -> int:
     return (at - EPOCH) // dt.timedelta(milliseconds=1)
 
 
-def _health(rule: Rule, slots: list[dt.datetime], outcome: Outcome) -> Rule:
+def _health(rule: Rule, outcome: Outcome, last: dt.datetime) -> Rule:
     """The rule, with what its last evaluation said about it."""
-    error = outcome.errors.get(slots[-1], "")
+    error = outcome.errors.get(last, "")
     if not outcome.hits and not outcome.errors:
         rule.health, rule.last_error = Health.UNKNOWN, ""
     else:
