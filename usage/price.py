@@ -7,14 +7,15 @@ its cost stays empty and is counted as such, never as 0.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 
-from genai_prices import Usage, data_snapshot
-from genai_prices.types import ModelPrice
+from genai_prices import data_snapshot
+from genai_prices.types import ModelPrice, TieredPrices
 
 from usage.models import Price
 from usage.records import LlmCall
@@ -69,6 +70,36 @@ class Operator:
 operator = Operator()
 
 
+def tiered(bands: Sequence[tuple[int, float, float, float]]) -> Callable[[int, int, int], float]:
+    """The cost function of prices in tiers: each band begins above a number of prompt tokens and prices all tokens of the call."""
+    costs = [linear(*prices) for _, *prices in bands]
+    if len(bands) == 1:
+        return costs[0]
+    starts = [start for start, *_ in bands]
+
+    def cost(prompt: int, cached: int, completion: int) -> float:
+        return costs[max(bisect_left(starts, prompt) - 1, 0)](prompt, cached, completion)
+
+    return cost
+
+
+def bands_of(price: ModelPrice) -> list[tuple[int, float, float, float]]:
+    """The library's prices of input, cached input and output (USD per million tokens) in each band of prompt tokens."""
+    given = [
+        price.input_mtok,
+        price.cache_read_mtok if price.cache_read_mtok is not None else price.input_mtok,
+        price.output_mtok,
+    ]
+    starts = sorted({0, *(tier.start for one in given if isinstance(one, TieredPrices) for tier in one.tiers)})
+
+    def at(one: Decimal | TieredPrices | None, start: int) -> float:
+        if isinstance(one, TieredPrices):
+            return float(next((tier.price for tier in reversed(one.tiers) if start >= tier.start), one.base))
+        return float(one or 0)
+
+    return [(start, at(given[0], start), at(given[1], start), at(given[2], start)) for start in starts]
+
+
 @lru_cache(maxsize=4096)
 def library_rate(provider: str, model: str, hour: int) -> Rate | None:
     """The price of genai-prices in an hour since the epoch (prices may depend on the time of day), or None.
@@ -80,25 +111,7 @@ def library_rate(provider: str, model: str, hour: int) -> Rate | None:
     except LookupError:
         return None
     price = info.get_prices(datetime.fromtimestamp(hour * 3600, UTC))
-    source = f"genai-prices:{found.id}/{info.id}"
-    plain = [price.input_mtok, price.output_mtok, price.cache_read_mtok]
-    others = {name for name, value in vars(price).items() if value is not None}
-    if all(value is None or isinstance(value, Decimal) for value in plain) and price.input_mtok is not None:
-        rates = [float(value) if isinstance(value, Decimal) else 0.0 for value in plain]
-        cached = rates[2] if price.cache_read_mtok is not None else rates[0]
-        if "requests_kcount" not in others:
-            return Rate(source, linear(rates[0], cached, rates[1]))
-    return Rate(source, _by_library(price))
-
-
-def _by_library(price: ModelPrice) -> Callable[[int, int, int], float]:
-    """The library's own sum, for prices in tiers or per request."""
-
-    def cost(prompt: int, cached: int, completion: int) -> float:
-        usage = Usage(input_tokens=prompt, cache_read_tokens=min(cached, prompt), output_tokens=completion)
-        return float(price.calc_price(usage)["total_price"])
-
-    return cost
+    return Rate(f"genai-prices:{found.id}/{info.id}", tiered(bands_of(price)))
 
 
 def rate_of(provider: str, model: str, at: float) -> Rate | None:

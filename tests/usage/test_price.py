@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from genai_prices import Usage, data_snapshot
 
 from tests.usage.conftest import NOW, Sender, call, measures
 from usage import price
@@ -82,13 +83,15 @@ def test_without_a_provider_the_model_decides() -> None:
         ("deepseek", "deepseek-chat"),
     ],
 )
-@pytest.mark.parametrize("tokens", [(0, 0, 0), (1000, 0, 10), (300_000, 100_000, 5000)])
+@pytest.mark.parametrize(
+    "tokens", [(0, 0, 0), (1000, 0, 10), (200_000, 0, 1), (200_001, 5, 1), (300_000, 100_000, 5000)]
+)
 def test_our_sum_is_the_library_s(provider: str, model: str, tokens: tuple[int, int, int], tables: None) -> None:
     from_library = price.library_rate(provider, model, int(NOW.timestamp() // 3600))
     assert from_library is not None
     prompt, cached, completion = tokens
-    usage = price.Usage(input_tokens=prompt, cache_read_tokens=cached, output_tokens=completion)
-    found, info = price.data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
+    usage = Usage(input_tokens=prompt, cache_read_tokens=cached, output_tokens=completion)
+    found, info = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
     expected = float(info.calc_price(usage, found, genai_request_timestamp=NOW).total_price)
     assert from_library.cost(prompt, cached, completion) == pytest.approx(expected)
 
