@@ -75,29 +75,26 @@ def _sum(vector: Vector, groups: Groups) -> Floats:
 def _avg(vector: Vector, groups: Groups) -> Floats:
     counts = groups.counts(vector.present)
     total = _sum(vector, groups)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        average = total / counts
-        if np.isinf(total).any():
-            # The sum overflowed, perhaps; a sum of quotients does not where the values do not.
-            parts = vector.values / counts[groups.of_row]
-            average = np.where(
-                np.isinf(total), sum_groups(parts, vector.present, groups.of_row, len(groups.labels)), average
-            )
+    average = total / counts
+    if np.isinf(total).any():
+        # The sum overflowed, perhaps; a sum of quotients does not where the values do not.
+        parts = vector.values / counts[groups.of_row]
+        average = np.where(
+            np.isinf(total), sum_groups(parts, vector.present, groups.of_row, len(groups.labels)), average
+        )
     return average
 
 
 def _stdvar(vector: Vector, groups: Groups) -> Floats:
     counts = groups.counts(vector.present)
     size = len(groups.labels)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        mean = _sum(vector, groups) / counts
-        squares = (vector.values - mean[groups.of_row]) ** 2
-        return sum_groups(squares, vector.present, groups.of_row, size) / counts
+    mean = _sum(vector, groups) / counts
+    squares = (vector.values - mean[groups.of_row]) ** 2
+    return sum_groups(squares, vector.present, groups.of_row, size) / counts
 
 
 def _stddev(vector: Vector, groups: Groups) -> Floats:
-    with np.errstate(invalid="ignore"):
-        return np.sqrt(_stdvar(vector, groups))
+    return np.sqrt(_stdvar(vector, groups))
 
 
 def _extreme(of_two: np.ufunc) -> Callable[[Vector, Groups], Floats]:

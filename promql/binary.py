@@ -35,17 +35,16 @@ COMPARE: dict[str, Comparison] = {
 def binary(evaluation: Evaluation, node: Binary, times: Ints) -> Value:
     left = evaluation.value(node.left, times)
     right = evaluation.value(node.right, times)
-    with np.errstate(all="ignore"):
-        if isinstance(left, Scalar) and isinstance(right, Scalar):
-            return Scalar(compute(node.op, left.values, right.values))
-        if isinstance(left, Vector) and isinstance(right, Vector):
-            if node.op in SET_OPERATORS:
-                return set_operation(node.op, left, right, node.matching)
-            return match_vectors(node, left, right, lambda a, b: _outcome(node, a, b))
-        if isinstance(left, Vector) and isinstance(right, Scalar):
-            return _with_scalar(node, left, left.values, right.values, left.values)
-        vector = as_vector(right)
-        return _with_scalar(node, vector, as_scalar(left).values, vector.values, vector.values)
+    if isinstance(left, Scalar) and isinstance(right, Scalar):
+        return Scalar(compute(node.op, left.values, right.values))
+    if isinstance(left, Vector) and isinstance(right, Vector):
+        if node.op in SET_OPERATORS:
+            return set_operation(node.op, left, right, node.matching)
+        return match_vectors(node, left, right, lambda a, b: _outcome(node, a, b))
+    if isinstance(left, Vector) and isinstance(right, Scalar):
+        return _with_scalar(node, left, left.values, right.values, left.values)
+    vector = as_vector(right)
+    return _with_scalar(node, vector, as_scalar(left).values, vector.values, vector.values)
 
 
 def compute(op: str, left: Floats, right: Floats) -> Floats:

@@ -154,10 +154,7 @@ def _at(at: promql_parser.AtModifier | None, position: int | None) -> At | None:
         return At("start")
     if at.type == promql_parser.AtModifierType.End:
         return At("end")
-    try:
-        moment = at.at
-    except OverflowError:
-        raise UnsupportedError("the time after @ is too far in the future", position) from None
+    moment = at.at
     if moment is None:
         raise ParseError("a time is missing after @", position)
     return At("at", (moment - _EPOCH) // _MILLISECOND)

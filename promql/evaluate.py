@@ -34,7 +34,9 @@ def instant(
     """Evaluate a query at one time (ms). Raises PromQLError."""
     parsed = parse(query) if isinstance(query, str) else query
     evaluation = _Evaluation(parsed, source, at_ms, at_ms, 0, lookback_ms, limits or Limits())
-    return evaluation.instant()
+    # Infinities and NaN are results like any other; numpy is not to warn of them.
+    with np.errstate(all="ignore"):
+        return evaluation.instant()
 
 
 def range_query(
@@ -56,7 +58,9 @@ def range_query(
     if parsed.type not in {"vector", "scalar"}:
         kind = "range vector" if parsed.type == "matrix" else parsed.type
         raise EvalError(f'invalid expression type "{kind}" for range query, must be scalar or instant vector')
-    return _Evaluation(parsed, source, start_ms, end_ms, step_ms, lookback_ms, limits or Limits()).range()
+    evaluation = _Evaluation(parsed, source, start_ms, end_ms, step_ms, lookback_ms, limits or Limits())
+    with np.errstate(all="ignore"):
+        return evaluation.range()
 
 
 class _Evaluation:
@@ -193,8 +197,7 @@ class _Evaluation:
             return self._range_call(node, times)
         if node.function in ELEMENTWISE:
             given = self.vector(node.args[0], times)
-            with np.errstate(all="ignore"):
-                return given.nameless(ELEMENTWISE[node.function](given.values))
+            return given.nameless(ELEMENTWISE[node.function](given.values))
         if node.function in SPECIAL_FUNCTIONS:
             return SPECIAL_FUNCTIONS[node.function](self, node, times)
         raise UnsupportedError(f"{node.function}() is not supported", node.position)

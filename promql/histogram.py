@@ -93,19 +93,18 @@ def _quantiles(histograms: Histograms, quantile: Floats, notes: Notes) -> Floats
         return _beyond(np.full((len(histograms.labels), steps), np.nan), quantile)
     counts = monotonic(histograms.counts, present, notes)
     observations = counts[:, -1, :]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rank = quantile * observations
-        reached = present & (counts >= rank[:, None, :])
-        # The last bucket takes what no other does, NaN included.
-        reached[:, -1, :] = True
-        bucket = reached.argmax(axis=1)
-        before = _previous_present(present)
-        previous = _at(before, bucket)
-        has_previous = previous >= 0
-        start = np.where(has_previous, bounds[np.maximum(previous, 0)], 0.0)
-        below = np.where(has_previous, _at(counts, np.maximum(previous, 0)), 0.0)
-        end = bounds[bucket]
-        inside = start + (end - start) * ((rank - below) / (_at(counts, bucket) - below))
+    rank = quantile * observations
+    reached = present & (counts >= rank[:, None, :])
+    # The last bucket takes what no other does, NaN included.
+    reached[:, -1, :] = True
+    bucket = reached.argmax(axis=1)
+    before = _previous_present(present)
+    previous = _at(before, bucket)
+    has_previous = previous >= 0
+    start = np.where(has_previous, bounds[np.maximum(previous, 0)], 0.0)
+    below = np.where(has_previous, _at(counts, np.maximum(previous, 0)), 0.0)
+    end = bounds[bucket]
+    inside = start + (end - start) * ((rank - below) / (_at(counts, bucket) - below))
     last = len(bounds) - 1
     result = np.where(~has_previous & (end <= 0), end, inside)
     result = np.where(bucket == last, start, result)
@@ -120,9 +119,8 @@ def _fractions(histograms: Histograms, lower: Floats, upper: Floats) -> Floats:
         return np.full(shape, np.nan)
     total = counts[:, -1, :]
     below = [_rank_of(histograms, np.broadcast_to(edge, shape)) for edge in (lower, upper)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        low, high = (np.where(rank > total, total, rank) for rank in below)
-        result = np.where(lower >= upper, 0.0, (high - low) / total)
+    low, high = (np.where(rank > total, total, rank) for rank in below)
+    result = np.where(lower >= upper, 0.0, (high - low) / total)
     unknown = ~present[:, -1, :] | (total == 0) | np.isnan(lower) | np.isnan(upper)
     return np.where(unknown, np.nan, result)
 
@@ -137,8 +135,7 @@ def _rank_of(histograms: Histograms, edge: Floats) -> Floats:
     found = np.zeros(edge.shape, dtype=bool)
     for bucket, bound in enumerate(bounds):
         count, here = counts[:, bucket, :], present[:, bucket, :] & ~found
-        with np.errstate(invalid="ignore"):
-            inside = np.where(np.isneginf(start), count, rank + (count - rank) * (edge - start) / (bound - start))
+        inside = np.where(np.isneginf(start), count, rank + (count - rank) * (edge - start) / (bound - start))
         at_start, within = here & (start >= edge), here & (start < edge) & (bound > edge)
         result = np.where(at_start, rank, np.where(within, inside, result))
         found |= at_start | within
@@ -172,8 +169,7 @@ def monotonic(counts: Floats, present: Bools, notes: Notes) -> Floats:
     for bucket in range(1, counts.shape[1]):
         current, here = counts[:, bucket, :], present[:, bucket, :]
         close = _almost_equal(previous, current)
-        with np.errstate(invalid="ignore"):
-            fell = here & started & ~close & (current < previous)
+        fell = here & started & ~close & (current < previous)
         forced = forced or bool(fell.any())
         fixed[:, bucket, :] = np.where(here & started & (fell | close), previous, current)
         previous = np.where(here, fixed[:, bucket, :], previous)
@@ -186,9 +182,8 @@ def monotonic(counts: Floats, present: Bools, notes: Notes) -> Floats:
 
 
 def _almost_equal(left: Floats, right: Floats) -> Bools:
-    with np.errstate(invalid="ignore"):
-        size = np.abs(left) + np.abs(right)
-        tiny = (left == 0) | (right == 0) | (size < _MIN_NORMAL)
-        tolerance = _SMALL_DELTA * np.where(tiny, _MIN_NORMAL, np.minimum(size, np.finfo(np.float64).max))
-        close: Bools = (left == right) | (np.abs(left - right) < tolerance)
+    size = np.abs(left) + np.abs(right)
+    tiny = (left == 0) | (right == 0) | (size < _MIN_NORMAL)
+    tolerance = _SMALL_DELTA * np.where(tiny, _MIN_NORMAL, np.minimum(size, np.finfo(np.float64).max))
+    close: Bools = (left == right) | (np.abs(left - right) < tolerance)
     return close

@@ -94,7 +94,11 @@ def parse(text: str, *, experimental: bool = False) -> Query:
         parsed = _parse(text)
     except ValueError as error:
         raise _explain(text, found, str(error)) from None
-    expr = _guarded(lambda: Converter(found, experimental).convert(parsed))
+    try:
+        expr = _guarded(lambda: Converter(found, experimental).convert(parsed))
+    except (OverflowError, ValueError):
+        # The bindings raise these where a time or duration does not fit into Python's datetime.
+        raise UnsupportedError("a time or a duration in the query is out of range") from None
     return Query(text, expr, _type_of(parsed), parsed, experimental)
 
 

@@ -17,10 +17,9 @@ def quantile_last_axis(values: Floats, mask: Bools, quantile: Floats) -> Floats:
     lower = np.floor(rank).astype(np.int64)
     upper = np.minimum(lower + 1, np.maximum(counts - 1, 0))
     weight = rank - lower
-    with np.errstate(invalid="ignore"):
-        low = np.where(lower < nans, np.nan, _pick(ordered, lower))
-        high = np.where(upper < nans, np.nan, _pick(ordered, upper))
-        result = low * (1 - weight) + high * weight
+    low = np.where(lower < nans, np.nan, _pick(ordered, lower))
+    high = np.where(upper < nans, np.nan, _pick(ordered, upper))
+    result = low * (1 - weight) + high * weight
     return _out_of_range(result, counts == 0, np.broadcast_to(quantile, counts.shape))
 
 

@@ -105,7 +105,7 @@ class Planner:
             start_ms = end_ms = fixed
         step = node.step_ms or self.default_step_ms
         after = start_ms - node.offset_ms - node.range_ms
-        return (after // step + 1) * step, end_ms - node.offset_ms, step
+        return (after // step + 1) * step, (end_ms - node.offset_ms) // step * step, step
 
 
 def fetch(needs: dict[int, Need], source: Source, budget: Budget) -> Fetched:

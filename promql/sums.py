@@ -29,10 +29,9 @@ def sum_last_axis(values: Floats, mask: Bools) -> Floats:
     clean = np.where(mask, values, 0.0)
     total = np.zeros(clean.shape[:-1])
     lost = np.zeros(clean.shape[:-1])
-    with np.errstate(invalid="ignore", over="ignore"):
-        for column in range(clean.shape[-1]):
-            total, lost = add_compensated(total, lost, clean[..., column])
-        return finish(total, lost)
+    for column in range(clean.shape[-1]):
+        total, lost = add_compensated(total, lost, clean[..., column])
+    return finish(total, lost)
 
 
 def sum_groups(values: Floats, present: Bools, group_of: Ints, groups: int) -> Floats:
@@ -40,14 +39,13 @@ def sum_groups(values: Floats, present: Bools, group_of: Ints, groups: int) -> F
     total = np.zeros((groups, values.shape[1]))
     lost = np.zeros_like(total)
     clean = values if present.all() else np.where(present, values, 0.0)
-    with np.errstate(invalid="ignore", over="ignore"):
-        for rows in rows_by_rank(group_of):
-            target = group_of[rows]
-            if rows.size == groups and np.array_equal(target, np.arange(groups)):
-                total, lost = add_compensated(total, lost, clean[rows])
-            else:
-                total[target], lost[target] = add_compensated(total[target], lost[target], clean[rows])
-        return finish(total, lost)
+    for rows in rows_by_rank(group_of):
+        target = group_of[rows]
+        if rows.size == groups and np.array_equal(target, np.arange(groups)):
+            total, lost = add_compensated(total, lost, clean[rows])
+        else:
+            total[target], lost[target] = add_compensated(total[target], lost[target], clean[rows])
+    return finish(total, lost)
 
 
 def rows_by_rank(group_of: Ints) -> list[Ints]:
@@ -75,21 +73,19 @@ class PrefixSums:
             None if finite.all() else [_prefix_counts(odd(values)) for odd in (np.isnan, np.isposinf, np.isneginf)]
         )
         clean = values if self._odd is None else np.where(finite, values, 0.0)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._high = _prefix(clean)
-            before, after = self._high[:, :-1], self._high[:, 1:]
-            gained = after - before
-            self._low = _prefix((before - (after - gained)) + (clean - gained))
+        self._high = _prefix(clean)
+        before, after = self._high[:, :-1], self._high[:, 1:]
+        gained = after - before
+        self._low = _prefix((before - (after - gained)) + (clean - gained))
         self.doubtful = _doubtful(clean, self._high)
 
     def between(self, first: Ints, stop: Ints) -> Floats:
         """The sums of [first, stop): index arrays [1 or s, t]."""
         high_stop, high_first = take(self._high, stop), take(self._high, first)
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = high_stop - high_first
-            gained = total - high_stop
-            error = (high_stop - (total - gained)) - (high_first + gained)
-            total = total + (error + (take(self._low, stop) - take(self._low, first)))
+        total = high_stop - high_first
+        gained = total - high_stop
+        error = (high_stop - (total - gained)) - (high_first + gained)
+        total = total + (error + (take(self._low, stop) - take(self._low, first)))
         if self._odd is None:
             return total
         nans, up, down = (take(counts, stop) - take(counts, first) > 0 for counts in self._odd)
@@ -125,6 +121,5 @@ def _doubtful(clean: Floats, prefix: Floats) -> Bools:
     largest = np.abs(prefix).max(axis=1, initial=0.0)
     magnitudes = np.abs(clean)
     smallest = np.where(magnitudes > 0, magnitudes, np.inf).min(axis=1, initial=np.inf)
-    with np.errstate(invalid="ignore"):
-        doubtful: Bools = ~np.isfinite(largest) | (largest > smallest * _MAX_DYNAMIC_RANGE)
+    doubtful: Bools = ~np.isfinite(largest) | (largest > smallest * _MAX_DYNAMIC_RANGE)
     return doubtful

@@ -34,14 +34,13 @@ def _extrapolated(windows: Windows, is_counter: bool) -> tuple[Floats, Bools]:
     to_start = (first_time - (windows.ends - windows.range_ms)) / 1000
     to_end = (windows.ends - last_time) / 1000
     sampled = (last_time - first_time) / 1000
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        apart = sampled / (windows.stop - windows.first - 1)
-        to_start = np.where(to_start >= apart * _EDGE_TOLERANCE, apart / 2, to_start)
-        to_end = np.where(to_end >= apart * _EDGE_TOLERANCE, apart / 2, to_end)
-        if is_counter:
-            to_zero = np.where((change > 0) & (first_value >= 0), sampled * (first_value / change), to_start)
-            to_start = np.where(to_zero < to_start, to_zero, to_start)
-        change = change * ((sampled + to_start + to_end) / sampled)
+    apart = sampled / (windows.stop - windows.first - 1)
+    to_start = np.where(to_start >= apart * _EDGE_TOLERANCE, apart / 2, to_start)
+    to_end = np.where(to_end >= apart * _EDGE_TOLERANCE, apart / 2, to_end)
+    if is_counter:
+        to_zero = np.where((change > 0) & (first_value >= 0), sampled * (first_value / change), to_start)
+        to_start = np.where(to_zero < to_start, to_zero, to_start)
+    change = change * ((sampled + to_start + to_end) / sampled)
     return change, windows.counts >= 2
 
 
@@ -69,10 +68,9 @@ def idelta(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
 
 def _last_two(windows: Windows, is_rate: bool) -> tuple[Floats, Bools]:
     last, before = windows.value_at(windows.stop - 1), windows.value_at(windows.stop - 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        change = np.where(last < before, last, last - before) if is_rate else last - before
-        if is_rate:
-            change = change / ((windows.time_at(windows.stop - 1) - windows.time_at(windows.stop - 2)) / 1000)
+    change = np.where(last < before, last, last - before) if is_rate else last - before
+    if is_rate:
+        change = change / ((windows.time_at(windows.stop - 1) - windows.time_at(windows.stop - 2)) / 1000)
     return change, windows.counts >= 2
 
 

@@ -44,8 +44,7 @@ def sum_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
 
 def avg_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
     total = windows.sums()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        average = total / windows.counts
+    average = total / windows.counts
     overflowed = np.isinf(total).any(axis=1)
     if overflowed.any():
         rows = np.flatnonzero(overflowed & np.isfinite(windows.values).any(axis=1))
@@ -58,8 +57,7 @@ def _averages_of_parts(windows: Windows, rows: Ints) -> Floats:
 
     def average(chunk: Chunk) -> Floats:
         counts = chunk.mask.sum(axis=2)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return sum_last_axis(chunk.values / counts[..., None], chunk.mask)
+        return sum_last_axis(chunk.values / counts[..., None], chunk.mask)
 
     return window_by_window(windows.only(rows, windows.values[rows]), average)
 
@@ -115,16 +113,14 @@ def _time_of_extreme(windows: Windows, sign: float) -> tuple[Floats, Bools]:
 
 def stddev_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
     variance, present = stdvar_over_time(windows, args)
-    with np.errstate(invalid="ignore"):
-        return np.sqrt(variance), present
+    return np.sqrt(variance), present
 
 
 def stdvar_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
     def compute(chunk: Chunk) -> Floats:
         counts = chunk.mask.sum(axis=2)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            mean = sum_last_axis(chunk.values, chunk.mask) / counts
-            return np.asarray(sum_last_axis((chunk.values - mean[..., None]) ** 2, chunk.mask) / counts)
+        mean = sum_last_axis(chunk.values, chunk.mask) / counts
+        return np.asarray(sum_last_axis((chunk.values - mean[..., None]) ** 2, chunk.mask) / counts)
 
     return window_by_window(windows, compute), windows.counts >= 1
 
@@ -142,8 +138,7 @@ def mad_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
     def compute(chunk: Chunk) -> Floats:
         half = np.full((1, 1), 0.5)
         median = quantile_last_axis(chunk.values, chunk.mask, half)
-        with np.errstate(invalid="ignore"):
-            return quantile_last_axis(np.abs(chunk.values - median[..., None]), chunk.mask, half)
+        return quantile_last_axis(np.abs(chunk.values - median[..., None]), chunk.mask, half)
 
     return window_by_window(windows, compute), windows.counts >= 1
 

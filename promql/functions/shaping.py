@@ -37,8 +37,7 @@ def timestamp(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
 def round_(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     given = evaluation.vector(call.args[0], times)
     nearest = evaluation.scalar(call.args[1], times) if len(call.args) > 1 else np.ones(times.size)
-    with np.errstate(all="ignore"):
-        return given.nameless(round_to(given.values, nearest))
+    return given.nameless(round_to(given.values, nearest))
 
 
 def clamp_(evaluation: Evaluation, call: Call, times: Ints) -> Vector:

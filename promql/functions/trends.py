@@ -25,8 +25,7 @@ def predict_linear(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]
 
     def predict(chunk: Chunk) -> Floats:
         slope, intercept = _line(chunk, windows.at[chunk.steps][None, :, None])
-        with np.errstate(invalid="ignore", over="ignore"):
-            return slope * seconds[chunk.steps] + intercept
+        return slope * seconds[chunk.steps] + intercept
 
     return window_by_window(windows, predict), windows.counts >= 2
 
@@ -36,12 +35,11 @@ def _line(chunk: Chunk, origin_ms: np.ndarray) -> tuple[Floats, Floats]:
     mask, y = chunk.mask, chunk.values
     x = (chunk.times - origin_ms) / 1000
     n = mask.sum(axis=2)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        sum_x, sum_y = sum_last_axis(x, mask), sum_last_axis(y, mask)
-        covariance = sum_last_axis(x * y, mask) - sum_x * sum_y / n
-        variance = sum_last_axis(x * x, mask) - sum_x * sum_x / n
-        slope = covariance / variance
-        intercept = sum_y / n - slope * sum_x / n
+    sum_x, sum_y = sum_last_axis(x, mask), sum_last_axis(y, mask)
+    covariance = sum_last_axis(x * y, mask) - sum_x * sum_y / n
+    variance = sum_last_axis(x * x, mask) - sum_x * sum_x / n
+    slope = covariance / variance
+    intercept = sum_y / n - slope * sum_x / n
     first = y[..., 0]
     constant = np.where(mask, y == y[..., :1], True).all(axis=2)
     flat = np.where(np.isinf(first), np.nan, 0.0)
@@ -68,12 +66,11 @@ def _smooth(chunk: Chunk, smoothing: Floats, trend: Floats) -> Floats:
     if values.shape[2] < 2:
         return level
     before = level
-    with np.errstate(invalid="ignore", over="ignore"):
-        slope = values[..., 1] - values[..., 0]
-        for column in range(1, values.shape[2]):
-            if column > 1:
-                slope = trend * (level - before) + (1 - trend) * slope
-            new = smoothing * values[..., column] + (1 - smoothing) * (level + slope)
-            here = mask[..., column]
-            before, level = np.where(here, level, before), np.where(here, new, level)
+    slope = values[..., 1] - values[..., 0]
+    for column in range(1, values.shape[2]):
+        if column > 1:
+            slope = trend * (level - before) + (1 - trend) * slope
+        new = smoothing * values[..., column] + (1 - smoothing) * (level + slope)
+        here = mask[..., column]
+        before, level = np.where(here, level, before), np.where(here, new, level)
     return level

@@ -11,6 +11,7 @@ from tests.promql.casefile import Case, read_cases, read_series, read_values
 
 CASES = [case for path in sorted((Path(__file__).parent / "cases").glob("*.test")) for case in read_cases(path)]
 RELATIVE_ERROR = 1e-12
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.place)
