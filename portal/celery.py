@@ -22,6 +22,7 @@ SCHEDULE: dict[str, tuple[str, float]] = {
     "drain spool": ("usage.tasks.drain_spool", 5),
     "coarsen rollups": ("usage.tasks.coarsen", 30),
     "measure budgets": ("usage.tasks.measure_budgets", 60),
+    "send demo traffic": ("usage.tasks.send_demo_traffic", 5),
     "keep partitions": ("usage.tasks.keep_partitions", 3600),
     "evaluate rules": ("alerts.tasks.tick", 5),
     "send what waits": ("alerts.tasks.sweep", 10),

@@ -310,3 +310,17 @@ class Budget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.team}: {self.limit_usd:g} USD per {self.period}"
+
+
+class DemoTraffic(models.Model):
+    """Invented traffic (one row at most): until when it runs, and up to when its records were sent."""
+
+    started_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    sent_until = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "demo traffic"
+
+    def __str__(self) -> str:
+        return f"until {self.ends_at:%F %T}"

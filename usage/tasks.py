@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from usage import budgets, ingest, partitions, queue, retention, rollup
+from usage import budgets, demo, ingest, partitions, queue, retention, rollup
 
 
 @shared_task(ignore_result=True)
@@ -32,3 +32,9 @@ def keep_partitions() -> None:
     partitions.ensure_ahead(now)
     retention.rotate_events(now)
     retention.drop_old(now)
+
+
+@shared_task(ignore_result=True)
+def send_demo_traffic() -> None:
+    """Send the demo records of the time since the last run, where demo traffic runs."""
+    demo.send_due(timezone.now())

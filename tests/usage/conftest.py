@@ -25,7 +25,7 @@ NOW = datetime(2026, 3, 2, 10, 7, 30, tzinfo=UTC)
 TABLES = (
     "usage_record, usage_event_seen, usage_rollup_15s, usage_rollup_5m, usage_rollup_1h, usage_gauge_sample, usage_receipt,"
     " usage_dimension, usage_total, usage_dirtybucket, usage_epoch, usage_request_count, usage_apikey, usage_workspace,"
-    " usage_membership, usage_deadletter, usage_price, usage_budget"
+    " usage_membership, usage_deadletter, usage_price, usage_budget, usage_demotraffic"
 )
 
 
