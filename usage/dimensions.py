@@ -30,6 +30,7 @@ class Interned:
 
 
 _known: dict[DimensionKey, Interned] = {}
+_MOST_KNOWN = 200_000  # label sets past the bound have no end: memory must have one
 
 
 def forget() -> None:
@@ -66,6 +67,8 @@ def overflow_key(key: DimensionKey) -> DimensionKey:
 
 def intern(first: Mapping[DimensionKey, float]) -> dict[DimensionKey, Interned]:
     """The dimensions of the keys of `first`, made where they are new; its values are their first buckets in this batch (epoch seconds)."""
+    if len(_known) > _MOST_KNOWN:
+        _known.clear()
     missing = {key: at for key, at in first.items() if key not in _known}
     if missing:
         _learn(missing)
