@@ -1,0 +1,83 @@
+"""The portal's promise: what it answered 200 for is in Postgres once, whatever dies meanwhile."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.live import LivePortal, live_portal
+from tests.servers import wait_until
+
+
+@dataclass
+class Client:
+    """An application that sends batches one after another and sends a batch again until it is answered."""
+
+    url: str
+    key: str
+    accepted: int = 0
+    spooled: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            self.send()
+
+    def send(self) -> None:
+        record = {"kind": "llm_call", "provider": "p", "model": "m", "prompt_tokens": 3, "completion_tokens": 1}
+        body = json.dumps([{**record, "event_id": str(uuid.uuid4())} for _ in range(10)]).encode()
+        request = urllib.request.Request(f"{self.url}/api/v1/usage", body, {"Authorization": f"Bearer {self.key}"})
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    receipt = json.load(answer)
+            except (urllib.error.URLError, OSError):
+                continue  # a 503, or the web server was just killed: the same batch again
+            # A batch whose answer was lost comes back as duplicates: it is in, once.
+            self.accepted += receipt["accepted"] + receipt["duplicates"]
+            self.spooled += bool(receipt.get("spooled"))
+            return
+
+
+def prompt_tokens(portal: LivePortal) -> float:
+    """The exported counter of the client's model."""
+    lines = [
+        line
+        for line in portal.get("/metrics").splitlines()
+        if line.startswith("llm_tokens_total") and 'direction="input"' in line
+    ]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def kill(process: psutil.Process) -> None:
+    process.kill()
+    process.wait(10)
+
+
+def test_nothing_accepted_is_lost_or_doubled_while_everything_is_killed(tmp_path: Path) -> None:
+    with live_portal(tmp_path / "data", environment={"PORTAL_KEY_RATE": "0"}) as portal:
+        client = Client(portal.url, portal.line("api key:"))
+        thread = threading.Thread(target=client.run)
+        thread.start()
+        try:
+            wait_until(lambda: client.accepted >= 100, 30, "no records came in")
+            kill(portal.leader_of("postgres"))
+            wait_until(lambda: client.spooled >= 3, 30, "nothing was spooled while Postgres was away")
+            after = client.accepted
+            wait_until(lambda: client.accepted > after + 100, 60, "records stopped")
+            for word in ("worker", "granian"):
+                kill(portal.leader_of(word))
+                after = client.accepted
+                wait_until(lambda: client.accepted > after + 100, 60, f"records stopped after {word} was killed")  # noqa: B023
+        finally:
+            client.stop.set()
+            thread.join()
+        wait_until(lambda: not list((tmp_path / "data/spool").glob("*.batch")), 60, "the spool is not drained")
+        wait_until(lambda: prompt_tokens(portal) >= 3 * client.accepted, 60, "records are missing")
+        assert prompt_tokens(portal) == 3 * client.accepted
+        assert 'llm_usage_persist_errors_total{error_type="db_error"}' in portal.get("/metrics")
