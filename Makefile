@@ -6,7 +6,7 @@ ARGS ?=
 .PHONY: run test lint bench docs install install-dev clean
 
 run: install
-	@exec $(PY) manage.py up $(ARGS)
+	@exec $(PY) manage.py up --with-parent $(ARGS)
 
 test: install-dev
 	@.ci/install-debian

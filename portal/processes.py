@@ -58,6 +58,15 @@ def spawn(
     )
 
 
+def end_with_parent() -> None:
+    """From now on SIGTERM comes to this process when the one that started it ends (Linux; elsewhere nothing)."""
+    if LIBC is not None:
+        parent = psutil.Process().parent()
+        LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if parent is None or os.getppid() != parent.pid:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def signal_group(pid: int, what: signal.Signals) -> None:
     """Send `what` to the process group that `pid` leads; nothing if it is gone."""
     try:

@@ -7,11 +7,9 @@ then web server, Celery worker and beat. What goes wrong before they run is one 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,20 +17,19 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 import psutil
 import psycopg
 
+from portal.data_folder import DataFolderError, RoleLock, check_data_folder
 from portal.env import Config
 from portal.postgres import EmbeddedPostgres, PostgresError
-from portal.processes import spawn, stop
+from portal.processes import end_with_parent, spawn, stop
 from portal.supervise import Child, Supervisor, say
 
 # Marks our children in their environment, so that a later start finds what a killed one left.
 MARK = "LLM_USAGE_PORTAL_CHILD"
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
-FREE_BYTES = 128 * 1024 * 1024
 OLDEST_POSTGRES = 150000
 OPTIONS = {"host": "PORTAL_HOST", "port": "PORTAL_PORT", "data": "PORTAL_DATA_DIR", "only": "PORTAL_ROLES"}
 
@@ -47,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="PORT", help="port to bind (PORTAL_PORT, default 8000)")
     parser.add_argument("--data", metavar="DIR", help="data folder (PORTAL_DATA_DIR, default .data)")
     parser.add_argument("--only", metavar="ROLES", help="comma-separated: postgres, web, worker, beat (PORTAL_ROLES)")
+    parser.add_argument("--with-parent", action="store_true", help="stop when the process that started this one ends")
 
 
 def options_to_environment(arguments: Sequence[str]) -> None:
@@ -59,29 +57,33 @@ def options_to_environment(arguments: Sequence[str]) -> None:
             os.environ[variable] = value
 
 
-def up(config: Config, database_url: str) -> int:
+def up(config: Config, database_url: str, *, with_parent: bool) -> int:
     """Run until stopped; the exit code."""
     supervisor = Supervisor()
+    locks: list[RoleLock] = []
     try:
+        if with_parent:
+            end_with_parent()
         with_postgres = not config.database_url
         roles = config.roles or (("postgres",) if with_postgres else ()) + ("web", "worker", "beat")
         check_data_folder(config.data_dir)
-        locks = [take_lock(config.data_dir, role) for role in roles]
+        locks += [RoleLock(config.data_dir, role) for role in roles]
+        end_leftovers(config.data_dir, roles)
         if "web" in roles:
             check_port(config.host, config.port)
-        end_leftovers(config.data_dir, roles)
         server = EmbeddedPostgres(config.data_dir)
         if "postgres" in roles:
             start_postgres(supervisor, server)
         run(supervisor, config, database_url, roles)
-        del locks
-    except (UpError, PostgresError) as error:
+    except (UpError, DataFolderError, PostgresError) as error:
         print(f"portal: {error}", file=sys.stderr, flush=True)
         return 1
     except OSError as error:
         print(f"portal: {error.strerror}: {error.filename or config.data_dir}", file=sys.stderr, flush=True)
         return 1
     finally:
+        for lock in locks:
+            lock.leave()
         supervisor.stop()
     return 0
 
@@ -102,42 +104,6 @@ def run(supervisor: Supervisor, config: Config, database_url: str, roles: Sequen
         say(f"portal: running ({', '.join(roles)}); Ctrl-C stops it")
     supervisor.run(lambda: None)
     say("portal: stopping")
-
-
-def check_data_folder(folder: Path) -> None:
-    """The folder is there (made where missing), can be written, and the disk has room."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        try:
-            with probe.open("wb") as file:
-                file.write(bytes(65536))
-                os.fsync(file.fileno())
-        finally:
-            probe.unlink(missing_ok=True)
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise UpError(f"the data folder {folder} cannot be used: {error.strerror}") from None
-    if free < FREE_BYTES:
-        raise UpError(f"the data folder {folder} has {free >> 20} MB left; at least {FREE_BYTES >> 20} MB are needed")
-
-
-def take_lock(folder: Path, role: str) -> IO[str]:
-    """Hold the role on this data folder for as long as the file is open."""
-    lock = (folder / f"{role}.lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise UpError(
-            f"{role} already runs on the data folder {folder} (process {holder}); stop it, or use --data"
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
 
 
 def check_port(host: str, port: int) -> None:

@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,10 +76,18 @@ class LivePortal:
         leader = psutil.Process(self.process.pid)
         return [leader, *leader.children(recursive=True)]
 
+    def leaders(self, word: str) -> list[psutil.Process]:
+        """The direct children whose command line has `word` (granian, worker, beat, postgres): one or none."""
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.Error):  # it ended just now
+                if any(word == Path(part).name for part in child.cmdline()):
+                    found.append(child)
+        return found
+
     def leader_of(self, word: str) -> psutil.Process:
-        """The direct child whose command line has `word` (granian, worker, beat, postgres)."""
-        children = psutil.Process(self.process.pid).children()
-        [found] = [child for child in children if any(word == Path(part).name for part in child.cmdline())]
+        """The one that runs."""
+        [found] = self.leaders(word)
         return found
 
     def get(self, path: str) -> str:
@@ -98,10 +107,22 @@ class LivePortal:
 
 
 @contextmanager
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that other system users may pass through, as Postgres must when we are root.
+
+    Not below pytest's own: that one is closed to others again by every other run that starts meanwhile.
+    """
+    with tempfile.TemporaryDirectory(prefix="live-", dir=os.environ["PORTAL_DATA_DIR"]) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@contextmanager
 def live_portal(
     data: Path, *options: str, wrap: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> Iterator[LivePortal]:
-    """Start `up` on `data` and wait until it runs; at the end it is stopped, whatever state it is in."""
+    """Start `up` on `data` (in an `open_folder`) and wait until it runs; at the end it is stopped, whatever state it is in."""
     port = free_port()
     log = data.parent / f"{data.name}-{port}.log"
     command = [*wrap, *up_command("--data", str(data), "--port", str(port), *options)]

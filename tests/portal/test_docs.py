@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from portal.data_folder import FREE_BYTES
 from portal.env import Config
-from portal.up import FREE_BYTES, OPTIONS
+from portal.up import OPTIONS
 
 TEXT = (Path(__file__).resolve().parent.parent.parent / "docs/running.md").read_text()
 

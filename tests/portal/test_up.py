@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from portal.postgres import THROWAWAY, running
-from tests.live import LivePortal, live_portal, run_up
-from tests.servers import wait_until
+from tests.live import ROOT, LivePortal, clean_environment, live_portal, open_folder, run_up
+from tests.servers import free_port, wait_until
 
 # An ordinary user who may read what root may: the interpreter of the tests may lie in root's home.
 AS_NOBODY = [
@@ -29,9 +29,17 @@ AS_NOBODY = [
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data() -> Iterator[Path]:
     """A data folder that the module's portals use one after the other."""
-    return tmp_path_factory.mktemp("up") / "data"
+    with open_folder() as folder:
+        yield folder / "data"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder for one test."""
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +153,7 @@ def test_a_killed_child_is_started_again_and_the_others_live_on(portal: LivePort
         killed.kill()
         wait_until(lambda: not killed.is_running(), 10, "the end of the killed")  # noqa: B023 called in this turn
         wait_until(lambda: ready(portal), 60, f"readiness after the kill of {word}")
-        assert portal.leader_of(word).pid != killed.pid
+        wait_until(lambda: portal.leaders(word), 10, f"a new {word}")  # noqa: B023 called in this turn
         wait_until(lambda: gone(below), 10, f"the end of what {word} left")  # noqa: B023 called in this turn
         assert all(process.is_running() for process in others), portal.output
     done = datetime.now(UTC)
@@ -199,13 +207,10 @@ def test_a_database_that_is_away_is_refused_with_one_line(tmp_path: Path) -> Non
 class TestAsOrdinaryUser:
     """The same as a user without privileges."""
 
-    def test_it_runs_and_stops(self, tmp_path: Path) -> None:
-        home = tmp_path / "home"
+    def test_it_runs_and_stops(self, folder: Path) -> None:
+        home = folder / "home"
         home.mkdir()
         os.chown(home, 65534, 65534)
-        for parent in tmp_path.parents[:2]:
-            parent.chmod(0o711)
-        tmp_path.chmod(0o711)
         with live_portal(home / "data", wrap=AS_NOBODY) as portal:
             family = portal.family()
             assert {process.uids().effective for process in family} == {65534}
@@ -234,10 +239,10 @@ def test_a_full_data_folder_is_refused_with_one_line(tmp_path: Path) -> None:
     assert refused.stderr == f"portal: the data folder {full} has 0 MB left; at least 128 MB are needed\n"
 
 
-def test_with_a_database_url_nothing_is_embedded_and_roles_run_alone(tmp_path: Path) -> None:
-    with running(tmp_path / "elsewhere", **THROWAWAY) as server:
+def test_with_a_database_url_nothing_is_embedded_and_roles_run_alone(folder: Path) -> None:
+    with running(folder / "elsewhere", **THROWAWAY) as server:
         environment = {"DATABASE_URL": server.url()}
-        data = tmp_path / "data"
+        data = folder / "data"
         with (
             live_portal(data, "--only", "web", environment=environment) as web,
             live_portal(data, "--only", "worker", environment=environment) as worker,
@@ -259,3 +264,30 @@ def test_without_the_embedded_postgres_a_role_alone_says_so(data: Path, first_st
     assert refused.returncode == 1
     assert refused.stderr.endswith("; is `up` with postgres running on this data folder?\n")
     assert refused.stderr.count("\n") == 1
+
+
+def test_the_end_of_make_stops_everything_and_make_run_again_recovers_at_once(data: Path, first_start: str) -> None:
+    port = free_port()
+    command = ["make", "-s", "-C", str(ROOT), "run", f"ARGS=--data {data} --port {port}"]
+    log = data.parent / "make.log"
+
+    def start() -> LivePortal:
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, env=clean_environment(), stdout=output, stderr=output)
+        portal = LivePortal(process, log, f"http://127.0.0.1:{port}")
+        portal.wait_ready()
+        return portal
+
+    first = start()
+    family = first.family()
+    first.process.kill()
+    first.process.wait()
+    second = start()
+    try:
+        assert gone(family)
+        wait_until(lambda: ready(second), 40, "readiness")
+        family = second.family()
+    finally:
+        second.process.terminate()
+        second.process.wait(10)
+    assert gone(family)

@@ -21,4 +21,4 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: object) -> None:
         """Run until stopped."""
-        sys.exit(up.up(settings.PORTAL, settings.DATABASE_URL))
+        sys.exit(up.up(settings.PORTAL, settings.DATABASE_URL, with_parent=bool(options["with_parent"])))
