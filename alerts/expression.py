@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import promql_parser
 
+import promql
+
 PLACEHOLDER = "$threshold"
 COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 
@@ -46,16 +48,16 @@ def expand(expr: str, threshold: float | None) -> str:
 def check(expr: str, threshold: float | None) -> str:
     """The expression with its threshold, known to be PromQL; ExpressionError otherwise."""
     text = expand(expr, threshold)
-    try:
-        promql_parser.parse(text)
-    except ValueError as error:
-        raise ExpressionError(f"not PromQL: {error}", "expr") from None
+    _parse(text)
     return text
 
 
 def split(expr: str) -> Comparison | None:
-    """The condition of an expanded expression: its outermost comparison, on the left of `and`/`unless`; None without one."""
-    node = promql_parser.parse(expr)
+    """The condition of an expanded expression: its outermost comparison, on the left of `and`/`unless`; None without one.
+
+    ExpressionError when it is not PromQL.
+    """
+    node = _parse(expr).parsed
     while True:
         if isinstance(node, promql_parser.ParenExpr):
             node = node.expr
@@ -68,3 +70,10 @@ def split(expr: str) -> Comparison | None:
     limit = node.rhs
     number = float(limit.val) if isinstance(limit, promql_parser.NumberLiteral) else None
     return Comparison(node.lhs.prettify(), str(node.op), limit.prettify(), number)
+
+
+def _parse(text: str) -> promql.Query:
+    try:
+        return promql.parse(text)
+    except promql.PromQLError as error:
+        raise ExpressionError(f"not PromQL: {error}", "expr") from None

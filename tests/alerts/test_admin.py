@@ -1,0 +1,103 @@
+"""Django's admin of rules and alerts."""
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.test import Client
+
+from alerts.channels import create_channel
+from alerts.models import Channel, Delivery, Rule
+from tests.alerts.rules import gauge, make_rule, run
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("default_rules")]
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    User.objects.create_superuser("root", password="x")
+    client.login(username="root", password="x")
+    return client
+
+
+def list_of_rules(**first: str) -> dict[str, str]:
+    """The list's form as the page would send it, with changes to its first row."""
+    data = {"form-TOTAL_FORMS": "10", "form-INITIAL_FORMS": "10", "_save": "Save"}
+    for number, rule in enumerate(Rule.objects.all()):
+        data |= {
+            f"form-{number}-id": str(rule.pk),
+            f"form-{number}-threshold": f"{rule.threshold}",
+            f"form-{number}-for_seconds": str(rule.for_seconds),
+            f"form-{number}-enabled": "on" if rule.enabled else "",
+        }
+    return data | {f"form-0-{name}": value for name, value in first.items()}
+
+
+def test_thresholds_changed_in_the_list_are_in_the_history(staff: Client) -> None:
+    first = Rule.objects.all()[0]
+    assert staff.post("/admin/alerts/rule/", list_of_rules(threshold="42", for_seconds="7")).status_code == 302
+    first.refresh_from_db()
+    assert (first.threshold, first.for_seconds, first.version) == (42, 7, 2)
+    change = first.changes.get()
+    assert change.author_name == "root"
+    assert set(change.fields) == {"threshold", "for_seconds"}
+    assert Rule.objects.filter(version=2).count() == 1
+
+
+def test_a_threshold_that_a_rule_needs_cannot_be_emptied_in_the_list(staff: Client) -> None:
+    answer = staff.post("/admin/alerts/rule/", list_of_rules(threshold=""))
+    assert answer.status_code == 200
+    assert b"a threshold is needed" in answer.content
+    assert not Rule.objects.filter(threshold=None).exists()
+
+
+def test_a_rule_s_page_writes_history_too_and_refuses_what_is_not_promql(staff: Client) -> None:
+    rule = Rule.objects.get(name="HighProviderCost")
+    channel = create_channel("slack", "ops", {"url": "https://hooks.slack.com/services/x"})
+    data = {
+        "title": rule.title,
+        "expr": rule.expr,
+        "threshold": "250",
+        "unit": rule.unit,
+        "for_seconds": "300",
+        "keep_firing_seconds": "0",
+        "severity": "warning",
+        "labels": "{}",
+        "annotations": "{}",
+        "enabled": "on",
+        "runbook": str(rule.runbook_id),
+        "channels": [str(channel.pk)],
+        "channel_kinds": "[]",
+    }
+    assert (
+        b"not PromQL" in staff.post(f"/admin/alerts/rule/{rule.pk}/change/", {**data, "expr": "sum($threshold"}).content
+    )
+    assert staff.post(f"/admin/alerts/rule/{rule.pk}/change/", data).status_code == 302
+    rule.refresh_from_db()
+    assert rule.threshold == 250
+    assert set(rule.changes.get().fields) == {"threshold", "annotations", "channels"}
+    assert list(rule.channels.all()) == [channel]
+
+
+def test_every_page_of_the_admin_opens(staff: Client) -> None:
+    create_channel("slack", "ops", {"url": "https://hooks.slack.com/services/s3cret"})
+    rule = make_rule()
+    run(rule, gauge({"a": [9]}), 0, 0)
+    assert Delivery.objects.exists()
+    for model in apps.get_app_config("alerts").get_models():
+        assert admin.site.is_registered(model), model
+        path = f"/admin/alerts/{model._meta.model_name}/"
+        assert staff.get(path).status_code == 200, path
+        row = model._default_manager.first()
+        if row is not None:
+            page = staff.get(f"{path}{row.pk}/change/")
+            assert page.status_code == 200, path
+            assert b"s3cret" not in page.content
+
+
+def test_deleting_a_channel_in_the_admin_drops_what_it_still_had_to_send(staff: Client) -> None:
+    channel = create_channel("slack", "ops", {"url": "https://hooks.slack.com/services/x"})
+    run(make_rule(), gauge({"a": [9]}), 0, 0)
+    staff.post(f"/admin/alerts/channel/{channel.pk}/delete/", {"post": "yes"})
+    assert not Channel.objects.exists()
+    assert Delivery.objects.get().state == "skipped"
