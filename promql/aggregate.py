@@ -1,16 +1,16 @@
 """Aggregations: sum by (…), topk, quantile and their kin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
 
 from promql.context import Evaluation
 from promql.errors import EvalError
-from promql.labels import METRIC_NAME, LabelKey, Labels, drop_labels, keep_labels, label_key
+from promql.labels import METRIC_NAME, Labels, drop_labels, keep_labels, label_key
 from promql.quantile import quantile_last_axis
 from promql.ranking import CHOOSERS
-from promql.sums import sum_groups
+from promql.sums import by_group, sum_groups
 from promql.syntax import Aggregate, String
 from promql.text_forms import format_value
 from promql.values import Bools, Floats, Ints, Vector, empty_vector, merge_rows
@@ -25,9 +25,11 @@ class Groups:
 
     def counts(self, present: Bools) -> Ints:
         """Rows present per group and step."""
-        counts = np.zeros((len(self.labels), present.shape[1]), dtype=np.int64)
-        np.add.at(counts, self.of_row, present)
-        return counts
+        order, starts = by_group(self.of_row)
+        if present.all():
+            sizes = np.diff(np.r_[starts, order.size])
+            return np.broadcast_to(sizes[:, None], (len(self.labels), present.shape[1]))
+        return np.add.reduceat(present[order], starts, axis=0, dtype=np.int64)
 
 
 def aggregate(evaluation: Evaluation, node: Aggregate, times: Ints) -> Vector:
@@ -55,17 +57,16 @@ def _parameter(evaluation: Evaluation, node: Aggregate, times: Ints) -> Floats:
 
 def _group(labels: list[Labels], by: bool, grouping: tuple[str, ...]) -> Groups:
     dropped = (*grouping, METRIC_NAME)
-    index: dict[LabelKey, int] = {}
+    index: dict[Hashable, int] = {}
     group_labels: list[Labels] = []
-    of_row = np.empty(len(labels), dtype=np.int64)
-    for row, row_labels in enumerate(labels):
-        kept = keep_labels(row_labels, grouping) if by else drop_labels(row_labels, dropped)
-        key = label_key(kept)
-        if key not in index:
-            index[key] = len(group_labels)
-            group_labels.append(kept)
-        of_row[row] = index[key]
-    return Groups(of_row, group_labels)
+    of_row: list[int] = []
+    for row_labels in labels:
+        key: Hashable = tuple(map(row_labels.get, grouping)) if by else label_key(drop_labels(row_labels, dropped))
+        place = index.setdefault(key, len(group_labels))
+        if place == len(group_labels):
+            group_labels.append(keep_labels(row_labels, grouping) if by else drop_labels(row_labels, dropped))
+        of_row.append(place)
+    return Groups(np.array(of_row, dtype=np.int64), group_labels)
 
 
 def _sum(vector: Vector, groups: Groups) -> Floats:
@@ -100,9 +101,8 @@ def _stddev(vector: Vector, groups: Groups) -> Floats:
 def _extreme(of_two: np.ufunc) -> Callable[[Vector, Groups], Floats]:
     def reduce(vector: Vector, groups: Groups) -> Floats:
         known = np.where(vector.present, vector.values, np.nan)
-        result = np.full((len(groups.labels), known.shape[1]), np.nan)
-        of_two.at(result, groups.of_row, known)
-        return result
+        order, starts = by_group(groups.of_row)
+        return np.asarray(of_two.reduceat(known[order], starts, axis=0))
 
     return reduce
 

@@ -7,7 +7,7 @@ from promql.aggregate import aggregate
 from promql.binary import binary
 from promql.errors import EvalError, UnsupportedError
 from promql.functions import ELEMENTWISE, RANGE_FUNCTIONS, SPECIAL_FUNCTIONS
-from promql.labels import METRIC_NAME, label_key, without_name
+from promql.labels import METRIC_NAME, label_key, label_order, without_name
 from promql.limits import Budget, Limits
 from promql.parse import Query, parse
 from promql.result import Notes, Result, one_row
@@ -90,7 +90,7 @@ class _Evaluation:
         if isinstance(value, Scalar):
             return self._result("matrix", Vector([{}], *one_row(value.values)))
         vector = as_vector(value).compact()
-        order = sorted(range(len(vector.labels)), key=lambda row: label_key(vector.labels[row]))
+        order = sorted(range(len(vector.labels)), key=lambda row: label_order(vector.labels[row]))
         return self._result("matrix", vector.rows(np.array(order, dtype=np.int64)))
 
     def instant(self) -> Result:
@@ -124,7 +124,7 @@ class _Evaluation:
             for part in parts
             for row, (labels, first, stop) in enumerate(_spans(part))
         ]
-        rows = sorted((row for row in rows if row[1].size), key=lambda row: label_key(row[0]))
+        rows = sorted((row for row in rows if row[1].size), key=lambda row: label_order(row[0]))
         times = np.unique(np.concatenate([row[1] for row in rows])) if rows else np.zeros(0, dtype=np.int64)
         values = np.zeros((len(rows), times.size))
         present = np.zeros(values.shape, dtype=bool)

@@ -1,7 +1,9 @@
 """Quantiles and fractions of classic histograms, from their `le` buckets."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -37,34 +39,44 @@ def histograms_of(vector: Vector, notes: Notes) -> Iterator[Histograms]:
         names[key] = rest
         buckets.setdefault(key, {}).setdefault(bound, []).append(row)
     alike: dict[tuple[float, ...], list[LabelKey]] = {}
-    for key, rows in buckets.items():
-        alike.setdefault(tuple(sorted(rows)), []).append(key)
+    for key, bounds in buckets.items():
+        alike.setdefault(tuple(sorted(bounds)), []).append(key)
     counts = np.where(vector.present, vector.values, 0.0)
-    for bounds, keys in alike.items():
-        yield Histograms(
-            [names[key] for key in keys],
-            np.array(bounds),
-            np.stack([[_coalesce(counts, buckets[key][bound]) for bound in bounds] for key in keys]),
-            np.stack([[vector.present[buckets[key][bound]].any(axis=0) for bound in bounds] for key in keys]),
-        )
+    for same_bounds, keys in alike.items():
+        cells = [[buckets[key][bound] for bound in same_bounds] for key in keys]
+        yield _stack([names[key] for key in keys], same_bounds, cells, counts, vector.present)
 
 
-def _coalesce(counts: Floats, rows: list[int]) -> Floats:
-    """Buckets of one bound under several spellings count together."""
-    return counts[rows[0]] if len(rows) == 1 else np.asarray(counts[rows].sum(axis=0))
+def _stack(
+    labels: list[Labels], bounds: tuple[float, ...], cells: list[list[list[int]]], counts: Floats, present: Bools
+) -> Histograms:
+    """Histograms from the rows of each of their buckets; those of one bound in several spellings count together."""
+    first = np.array([[spellings[0] for spellings in histogram] for histogram in cells])
+    stacked = Histograms(labels, np.array(bounds), counts[first], present[first])
+    for place, histogram in enumerate(cells):
+        for bucket, spellings in enumerate(histogram):
+            for row in spellings[1:]:
+                stacked.counts[place, bucket] += counts[row]
+                stacked.present[place, bucket] |= present[row]
+    return stacked
 
 
 def _bound(labels: Labels, notes: Notes) -> float | None:
     text = labels.get("le", "")
-    try:
-        bound = float(text) if "_" not in text and text == text.strip() else np.nan
-    except ValueError:
-        bound = np.nan
-    if np.isnan(bound):
+    bound = _parse_bound(text)
+    if bound is None:
         metric = labels.get(METRIC_NAME, "")
         notes.warn(f'bucket label "le" is missing or has a malformed value of "{text}" for metric name "{metric}"')
-        return None
     return bound
+
+
+@lru_cache(maxsize=4096)
+def _parse_bound(text: str) -> float | None:
+    try:
+        bound = float(text) if "_" not in text and text == text.strip() else math.nan
+    except ValueError:
+        return None
+    return None if math.isnan(bound) else bound
 
 
 def quantile(vector: Vector, rank: Floats, notes: Notes) -> Vector:

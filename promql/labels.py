@@ -8,18 +8,25 @@ from typing import Any
 import re2
 
 Labels = dict[str, str]
-LabelKey = tuple[tuple[str, str], ...]
+LabelKey = frozenset[tuple[str, str]]
 
 METRIC_NAME = "__name__"
 
 
 def label_key(labels: Labels) -> LabelKey:
-    """The label set as a value that can be compared, hashed and sorted."""
-    return tuple(sorted(labels.items()))
+    """The label set as a value that can be compared and hashed."""
+    return frozenset(labels.items())
+
+
+def label_order(labels: Labels) -> list[tuple[str, str]]:
+    """The place of the label set among others when sorted."""
+    return sorted(labels.items())
 
 
 def without_name(labels: Labels) -> Labels:
-    return {name: value for name, value in labels.items() if name != METRIC_NAME}
+    kept = labels.copy()
+    kept.pop(METRIC_NAME, None)
+    return kept
 
 
 def keep_labels(labels: Labels, names: Iterable[str]) -> Labels:
@@ -27,8 +34,10 @@ def keep_labels(labels: Labels, names: Iterable[str]) -> Labels:
 
 
 def drop_labels(labels: Labels, names: Iterable[str]) -> Labels:
-    dropped = set(names)
-    return {name: value for name, value in labels.items() if name not in dropped}
+    kept = labels.copy()
+    for name in names:
+        kept.pop(name, None)
+    return kept
 
 
 @lru_cache(maxsize=1024)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from promql.errors import EvalError
-from promql.labels import METRIC_NAME, LabelKey, Labels, drop_labels, keep_labels, label_key
+from promql.labels import METRIC_NAME, LabelKey, Labels, drop_labels, keep_labels, label_key, label_order
 from promql.syntax import COMPARISONS, Binary, Matching
 from promql.values import Bools, Floats, Vector, any_row, empty_vector, join, merge_rows
 
@@ -153,5 +153,5 @@ def _check_many_side(node: Binary, result: Vector, keys: list[LabelKey]) -> None
 def describe(labels: Labels) -> str:
     """Labels as the selector that names them."""
     name = labels.get(METRIC_NAME, "")
-    inner = ", ".join(f'{key}="{value}"' for key, value in label_key(labels) if key != METRIC_NAME)
+    inner = ", ".join(f'{key}="{value}"' for key, value in label_order(labels) if key != METRIC_NAME)
     return f"{name}{{{inner}}}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from promql.errors import EvalError
-from promql.labels import Labels, label_key
+from promql.labels import Labels, label_order
 from promql.result import Notes
 from promql.values import Bools, Floats, Ints, Vector
 
@@ -68,7 +68,7 @@ def _limit_ratio(vector: Vector, group_of: Ints, parameter: Floats, notes: Notes
 
 def _offset(labels: Labels) -> float:
     """A number in [0, 1) that depends on the label set alone."""
-    digest = hashlib.blake2b(repr(label_key(labels)).encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(repr(label_order(labels)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 

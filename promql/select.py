@@ -114,10 +114,19 @@ def fetch(needs: dict[int, Need], source: Source, budget: Budget) -> Fetched:
     for need in needs.values():
         if need not in fetched.blocks:
             budget.check_time()
-            blocks = source.select(need.matchers, need.start_ms, need.end_ms, need.hints)
+            answer = source.select(need.matchers, need.start_ms, need.end_ms, need.hints)
+            blocks = [_without_empty_labels(block) for block in answer]
             budget.load(sum(len(block.labels) for block in blocks), sum(block.values.size for block in blocks))
             fetched.blocks[need] = blocks
     return fetched
+
+
+def _without_empty_labels(block: Block) -> Block:
+    """An empty label is none."""
+    if not any("" in labels.values() for labels in block.labels):
+        return block
+    labels = [{name: value for name, value in row.items() if value} for row in block.labels]
+    return Block(labels, block.times, block.values, block.present)
 
 
 def latest(blocks: list[Block], times: Ints, lookback_ms: int, sample_times: bool = False) -> Vector:

@@ -50,7 +50,7 @@ class Source(Protocol):
 
 def is_stale(values: Floats) -> Bools:
     """Where the samples are stale marks."""
-    stale: Bools = np.ascontiguousarray(values).view(np.uint64) == np.uint64(STALE_BITS)
+    stale: Bools = np.asarray(values, dtype=np.float64).view(np.uint64) == np.uint64(STALE_BITS)
     return stale
 
 

@@ -48,13 +48,19 @@ def sum_groups(values: Floats, present: Bools, group_of: Ints, groups: int) -> F
     return finish(total, lost)
 
 
-def rows_by_rank(group_of: Ints) -> list[Ints]:
-    """The first row of every group, then the second of those that have one, and so on."""
-    if not group_of.size:
-        return []
+def by_group(group_of: Ints) -> tuple[Ints, Ints]:
+    """The rows ordered by group, and where each group starts among them."""
     order = np.argsort(group_of, kind="stable")
     ordered = group_of[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    return order, np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+
+
+def rows_by_rank(group_of: Ints) -> list[Ints]:
+    """The first row of every group, then the second of those that have one, and so on."""
+    if not group_of.size or group_of.size == int(group_of.max()) + 1:
+        return [np.arange(group_of.size)]
+    order, starts = by_group(group_of)
+    ordered = group_of[order]
     sizes = np.diff(np.r_[starts, ordered.size])
     rank = np.arange(ordered.size) - np.repeat(starts, sizes)
     by_rank = np.argsort(rank, kind="stable")

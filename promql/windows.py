@@ -49,10 +49,10 @@ class Windows:
 
     def value_at(self, index: Ints) -> Floats:
         """Values by sample index [1 or s, t]; indexes of empty windows are clipped to some sample."""
-        return np.asarray(take(self.values, np.clip(index, 0, self.values.shape[1] - 1)))
+        return np.asarray(take(self.values, _clip(index, self.values.shape[1] - 1)))
 
     def time_at(self, index: Ints) -> Ints:
-        return np.asarray(take(self.times, np.clip(index, 0, self.times.shape[1] - 1)))
+        return np.asarray(take(self.times, _clip(index, self.times.shape[1] - 1)))
 
     def sums(self, samples: Floats | None = None, skip_first: bool = False) -> Floats:
         """The sum over each window of the values, or of other numbers per sample [s, n]."""
@@ -107,6 +107,10 @@ class Windows:
         laid_times = take(times, flat).reshape(-1, *index.shape[1:])
         shape = laid.shape
         return Chunk(rows, steps, laid, np.broadcast_to(laid_times, shape), np.broadcast_to(mask, shape))
+
+
+def _clip(index: Ints, last: int) -> Ints:
+    return np.minimum(np.maximum(index, 0), last)
 
 
 def window_block(block: Block, at: Ints, ends: Ints, range_ms: int) -> Windows | None:

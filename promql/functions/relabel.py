@@ -10,7 +10,7 @@ import re2
 from promql.context import Evaluation
 from promql.errors import EvalError
 from promql.functions.special import Special
-from promql.labels import Labels, compile_anchored, label_key
+from promql.labels import Labels, compile_anchored, label_order
 from promql.syntax import Call
 from promql.values import Ints, Vector, merge_rows
 
@@ -86,7 +86,7 @@ def _sorted(evaluation: Evaluation, call: Call, times: Ints, descending: bool) -
     natural = cmp_to_key(compare_natural)
     rows = sorted(
         range(len(given.labels)),
-        key=lambda row: ([natural(given.labels[row].get(name, "")) for name in names], label_key(given.labels[row])),
+        key=lambda row: ([natural(given.labels[row].get(name, "")) for name in names], label_order(given.labels[row])),
         reverse=descending,
     )
     return given.rows(np.array(rows, dtype=np.int64))

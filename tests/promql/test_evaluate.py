@@ -164,6 +164,12 @@ def test_a_block_with_holes_selects_the_latest_sample_that_is_there() -> None:
     assert np.where(result.present, result.values, -1).tolist() == [[1, 1, 1], [-1, -1, 3]]
 
 
+def test_an_empty_label_is_none() -> None:
+    block = promql.Block([{"__name__": "m", "i": ""}], np.array([0]), np.array([[1.0]]))
+    assert promql.instant("sum by (i) (m)", RecordingSource([block]), 0).labels == [{}]
+    assert promql.instant("m", RecordingSource([block]), 0).labels == [{"__name__": "m"}]
+
+
 def test_look_back_can_be_chosen() -> None:
     source = promql.MemorySource()
     source.add({"__name__": "m"}, [0], [1])
