@@ -11,6 +11,8 @@ from promql.labels import METRIC_NAME, Matcher, compile_anchored
 from promql.lexer import Token
 from promql.syntax import At, Matching, Node, Selector
 
+# Python has room for about 1,000 calls on top of each other, and a level takes up to four.
+MAX_LEVELS = 150
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # Beyond this, sums of times and offsets leave 64-bit milliseconds.
@@ -35,8 +37,17 @@ class Converter:
             if token.kind == "word":
                 self._places.setdefault(token.text, []).append(token.position)
         self._experimental = experimental
+        self._level = 0
 
     def convert(self, expr: promql_parser.Expr) -> Node:
+        self._level += 1
+        if self._level > MAX_LEVELS:
+            raise ParseError(f"the query is nested more than {MAX_LEVELS} levels deep")
+        node = self._convert(expr)
+        self._level -= 1
+        return node
+
+    def _convert(self, expr: promql_parser.Expr) -> Node:
         match expr:
             case promql_parser.NumberLiteral():
                 return syntax.Number(expr.val)

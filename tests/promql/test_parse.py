@@ -105,7 +105,15 @@ def test_experimental_parts_must_be_switched_on(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["(" * 5000 + "1" + ")" * 5000, "-" * 100_000 + "x", "1" + "+1" * 30_000, "x" * 200_000]
+    "text",
+    [
+        "(" * 5000 + "1" + ")" * 5000,
+        "-" * 100_000 + "x",
+        "1" + "+1" * 30_000,
+        "x" * 200_000,
+        "1" + "+1" * 499,
+        "-" * 499 + "x",
+    ],
 )
 def test_text_that_would_end_the_parser_is_refused(text: str) -> None:
     with pytest.raises(promql.ParseError):
