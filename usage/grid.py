@@ -92,5 +92,7 @@ def on_grid(cumulated: Floats, at: Ints, times: Ints) -> Floats:
     left = np.maximum(right - 1, 0)
     width = np.maximum(at[right] - at[left], 1)
     share = np.clip((times - at[left]) / width, 0.0, 1.0)
-    between: Floats = cumulated[:, left] * (1 - share) + cumulated[:, right] * share
+    # Never below the left knot nor above the right one, not by the last bit either: a counter that falls has been reset.
+    low, high = cumulated[:, left], cumulated[:, right]
+    between: Floats = np.minimum(low + (high - low) * share, high)
     return between
