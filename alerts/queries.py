@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from alerts.expression import Comparison, ExpressionError, expand, split
 from alerts.models import (
@@ -17,6 +17,7 @@ from alerts.models import (
     Flip,
     Rule,
     RuleChange,
+    RuleGroup,
     Runbook,
     RunbookVersion,
     Severity,
@@ -128,6 +129,12 @@ def counts() -> Counts:
         info=found.get((State.FIRING, Severity.INFO), 0),
         pending=sum(n for (state, _), n in found.items() if state == State.PENDING),
     )
+
+
+def last_evaluated_at() -> dt.datetime | None:
+    """When a group of rules was evaluated last."""
+    found: dt.datetime | None = RuleGroup.objects.aggregate(at=Max("last_evaluated_at"))["at"]
+    return found
 
 
 def history(wanted: HistoryFilter, page: int = 1) -> AlertPage:

@@ -2,19 +2,85 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
+from django.views.decorators.http import require_GET
 
-from usage import access, ranges
+import alerts.queries
+from usage import access, model_rows, queries, ranges, spool, tiles
+from usage.dashboards import OVERVIEW
+from usage.views_boards import KEY_LATE_AFTER, answer, board_panels
+
+QUIET_AFTER = timedelta(minutes=5)
+SILENT_AFTER = timedelta(minutes=15)
+KEY_RETIRED_AFTER = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """The state of what comes in, as the sentence at the head of the page says it."""
+
+    state: str
+    says: str
+    last_at: datetime | None
+    per_second: float
+    queue: int
+    keys: int
+    keys_on_schedule: int
+    evaluated_at: datetime | None
+
+
+def telemetry(scope: access.Scope, now: datetime) -> Telemetry:
+    """Whether records arrive, from whom, and whether the rules are evaluated."""
+    arrival = queries.arrival(scope.slugs, now)
+    used = [key.last_used_at for key in queries.keys_in_use(scope.slugs) if key.last_used_at]
+    recent = [at for at in used if now - at < KEY_RETIRED_AFTER]
+    age = now - arrival.last_at if arrival.last_at else None
+    if age is None:
+        state, says = "", "Nothing was recorded yet"
+    elif age < QUIET_AFTER:
+        state, says = "ok", "Telemetry is arriving"
+    elif age < SILENT_AFTER:
+        state, says = "warning", "Telemetry is quiet"
+    else:
+        state, says = "critical", "Telemetry has stopped"
+    return Telemetry(
+        state,
+        says,
+        arrival.last_at,
+        arrival.per_second,
+        spool.waiting(),
+        len(recent),
+        sum(now - at < KEY_LATE_AFTER for at in recent),
+        alerts.queries.last_evaluated_at(),
+    )
 
 
 @login_required
+@require_GET
 def page(request: HttpRequest) -> HttpResponse:
     """The overview of the workspaces that the reader may see."""
+    now = timezone.now()
+    scope = access.read(request.user, request.GET)
+    time_range = ranges.read(request.GET, now)
+    calls = queries.Rollups("llm_call", scope.slugs, now)
+    sort = request.GET.get("sort", "cost")
     context = {
-        "scope": access.read(request.user, request.GET),
-        "time_range": ranges.read(request.GET, timezone.now()),
+        "scope": scope,
+        "time_range": time_range,
+        "sort": sort,
+        "telemetry": telemetry(scope, now),
+        "tiles": tiles.overview(calls, time_range, now),
+        "models": model_rows.rows(calls, time_range, queries.colour_slots("model"), sort),
+        "is_empty": calls.is_empty,
+        "firing": alerts.queries.firing(),
+        "pending": alerts.queries.pending(),
+        "panels": board_panels(OVERVIEW, scope, time_range),
+        "base_url": settings.PORTAL.public_url,
     }
-    return render(request, "portal/overview.html", context)
+    return answer(request, "portal/overview.html", context)

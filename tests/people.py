@@ -22,7 +22,7 @@ class People:
 
 def make_people() -> People:
     """Store them."""
-    production = Workspace.objects.create(slug="production", name="Production")
+    production = Workspace.objects.get_or_create(slug="production", defaults={"name": "Production"})[0]
     elsewhere = Workspace.objects.create(slug="elsewhere", name="Elsewhere")
     owner, teammate, outsider = (
         User.objects.create_user(name, f"{name}@example.org") for name in ("owner", "teammate", "outsider")

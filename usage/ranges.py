@@ -17,6 +17,9 @@ LABELS: Mapping[str, str] = {"1h": "1 h", "6h": "6 h", "24h": "24 h", "7d": "7 d
 DEFAULT = "24h"
 SHORTEST, LONGEST = MINUTE, 400 * DAY
 POINTS = 350
+RESOLUTION = 15 * SECOND
+# From here on 5-minute rollups answer, if the window of a rate is a quarter of an hour or more (see usage.grid).
+LONG = 12 * HOUR
 
 # Steps of charts, so that points fall on round times and on the borders of rollups.
 _STEPS = tuple(
@@ -42,13 +45,16 @@ class TimeRange:
 
     @property
     def step_ms(self) -> int:
-        """The step of a chart: at most `POINTS` points, never finer than the finest rollup."""
-        return next((step for step in _STEPS if step * POINTS >= self.span_ms), _STEPS[-1])
+        """The step of a chart of lines."""
+        return self.step_for(POINTS)
 
-    @property
-    def rate_window(self) -> str:
-        """The window that `$__rate_interval` stands for: five minutes, or the step where that is longer."""
-        return duration(max(5 * MINUTE, self.step_ms))
+    def step_for(self, points: int) -> int:
+        """The step that gives at most so many points, never finer than the finest rollup."""
+        return next((step for step in _STEPS if step * points >= self.span_ms), _STEPS[-1])
+
+    def rate_window(self, step_ms: int) -> str:
+        """What `$__rate_interval` stands for: no shorter than the step, and long enough for coarse rollups over a long range."""
+        return duration(max(5 * MINUTE if self.span_ms < LONG else 15 * MINUTE, step_ms))
 
     @property
     def window(self) -> str:
@@ -80,11 +86,11 @@ def duration(ms: int) -> str:
 
 
 def named(name: str, now: datetime, problem: str = "") -> TimeRange:
-    """The range `name` that ends now, at a border of its step, so that points do not move between two looks."""
-    now_ms = int(now.timestamp() * SECOND)
-    step = TimeRange(0, NAMED[name]).step_ms
-    end = now_ms - now_ms % step
-    return TimeRange(end - NAMED[name], end, name, problem)
+    """The range `name` until now (the end of the present 15 s), from a border of the rollups that answer so long a range."""
+    end = -(-int(now.timestamp() * SECOND) // RESOLUTION) * RESOLUTION
+    span = NAMED[name]
+    border = HOUR if span >= 3 * DAY else 5 * MINUTE if span >= LONG else RESOLUTION
+    return TimeRange((end - span) // border * border, end, name, problem)
 
 
 def read(params: Mapping[str, str], now: datetime) -> TimeRange:

@@ -19,7 +19,7 @@
   };
   const resolve = (value, css) => {
     if (typeof value === "string") return value.startsWith("--") ? colour(value, css) : value;
-    if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map((item) => resolve(item, css));
+    if (Array.isArray(value)) return typeof value[0] === "number" && typeof value[1] !== "string" ? value : value.map((item) => resolve(item, css));
     if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolve(item, css)]));
     return value;
   };

@@ -1,8 +1,9 @@
-// Live pages. An element with data-live="15" and hx-trigger="live" is fetched again every 15 s, charts likewise (charts.js).
+// Live pages. An element with data-live="15", hx-get, hx-trigger="live" and hx-swap="none" fetches the page's live parts every
+// 15 s: elements with an id and hx-swap-oob="true", which take the place of the old ones. Charts do likewise (charts.js).
 // Nothing is fetched in a hidden tab, while paused, or for a fixed range; what is being used (focus, open menu) is left alone.
 (() => {
   const loaded = new WeakMap();
-  const texts = new WeakMap();
+  const texts = new Map();
   const opened = Date.now();
   let failedSince = 0;
   let paused = sessionStorage.getItem("paused") === "1";
@@ -37,14 +38,15 @@
     document.dispatchEvent(new CustomEvent("portal:tick", { detail: { now } }));
   };
 
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const { target, serverResponse, xhr } = event.detail;
-    if (!target.matches("[data-live]") || xhr.status !== 200) return;
-    // The login page instead of the part: the session has ended.
-    if (xhr.responseURL.includes("/login/")) { event.detail.shouldSwap = false; location.reload(); return; }
-    if (texts.get(target) === serverResponse) event.detail.shouldSwap = false;
-    texts.set(target, serverResponse);
+  // A part that has not changed, or is being used, is left as it is: nothing flickers, no menu closes under the pointer.
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { target, fragment } = event.detail;
+    const text = fragment.textContent + [...fragment.querySelectorAll("[points], [href]")].map((node) => node.getAttribute("points") || node.getAttribute("href")).join();
+    if (texts.get(target.id) === text || inUse(target)) { event.detail.shouldSwap = false; return; }
+    texts.set(target.id, text);
   });
+  // The login page instead of a part: the session has ended.
+  document.addEventListener("htmx:beforeOnLoad", (event) => event.detail.xhr.responseURL.includes("/login/") && location.reload());
   document.addEventListener("htmx:afterRequest", (event) => (event.detail.successful ? heard() : undefined));
   document.addEventListener("htmx:sendError", lost);
   document.addEventListener("htmx:timeout", lost);

@@ -48,5 +48,6 @@
 
   document.addEventListener("DOMContentLoaded", () => { fill(); render(); });
   document.addEventListener("htmx:afterSettle", render);
+  document.addEventListener("htmx:oobAfterSwap", render);
   setInterval(() => document.hidden || render(), 1000);
 })();

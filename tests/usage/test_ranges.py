@@ -10,9 +10,11 @@ NOW = datetime(2026, 11, 21, 12, 34, 56, tzinfo=UTC)
 NOW_MS = 1795264496000
 
 
-def test_named_range_ends_at_a_border_of_its_step() -> None:
-    found = read({"range": "24h"}, NOW)
-    assert found == TimeRange(NOW_MS // (5 * MINUTE) * 5 * MINUTE - DAY, NOW_MS // (5 * MINUTE) * 5 * MINUTE, "24h")
+def test_named_range_ends_now_and_begins_at_a_border_of_its_rollups() -> None:
+    end = NOW_MS + 4000  # the end of the present 15 seconds
+    assert read({"range": "1h"}, NOW) == TimeRange(end - HOUR, end, "1h")
+    assert read({"range": "24h"}, NOW) == TimeRange((end - DAY) // (5 * MINUTE) * 5 * MINUTE, end, "24h")
+    assert read({"range": "7d"}, NOW) == TimeRange((end - 7 * DAY) // HOUR * HOUR, end, "7d")
 
 
 def test_no_parameters_mean_the_last_24_hours() -> None:
@@ -59,12 +61,15 @@ def test_a_chart_has_enough_points_and_not_too_many(name: str) -> None:
     assert POINTS / 2 < found.span_ms / found.step_ms <= POINTS
 
 
-@pytest.mark.parametrize(
-    ("name", "window", "whole"),
-    [("1h", "5m", "1h"), ("24h", "5m", "1d"), ("7d", "30m", "7d"), ("30d", "3h", "30d")],
-)
-def test_rate_window_covers_a_step_so_that_no_call_is_missed(name: str, window: str, whole: str) -> None:
-    assert (named(name, NOW).rate_window, named(name, NOW).window) == (window, whole)
+@pytest.mark.parametrize(("name", "window"), [("1h", "5m"), ("24h", "15m"), ("7d", "30m"), ("30d", "3h")])
+def test_rate_window_covers_a_step_so_that_no_call_is_missed(name: str, window: str) -> None:
+    found = named(name, NOW)
+    assert found.rate_window(found.step_ms) == window
+
+
+def test_the_whole_range_is_a_duration() -> None:
+    assert named("1h", NOW).window == "1h"
+    assert TimeRange(0, 90_000).window == "90s"
 
 
 def test_durations_are_written_as_promql_reads_them() -> None:

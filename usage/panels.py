@@ -1,0 +1,50 @@
+"""Evaluates the queries of a panel over a source of series."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+import promql
+from promql import Result, Source
+from usage.dashboards import Panel, expand
+from usage.ranges import TimeRange
+
+
+def evaluate(panel: Panel, source: Source, time_range: TimeRange) -> list[Result]:
+    """The answers to the panel's queries, in their order: over the range, for a matrix at its end. Raises promql.PromQLError."""
+    step = time_range.step_for(panel.points) if panel.points else time_range.step_ms
+    window = time_range.rate_window(step)
+    queries = [expand(query.expr, window, time_range.window) for query in panel.queries]
+    if panel.chart == "matrix":
+        return [promql.instant(query, source, time_range.end_ms) for query in queries]
+    # Points on multiples of the step: they do not move between two looks.
+    start = -(-time_range.start_ms // step) * step
+    end = max(time_range.end_ms // step * step, start)
+    results = [promql.range(query, source, start, end, step) for query in queries]
+    if panel.chart == "bars" or end >= time_range.end_ms:
+        return results
+    # One more point at the very end, so that what has just happened is there.
+    last = [promql.instant(query, source, time_range.end_ms) for query in queries]
+    return [joined(result, latest) for result, latest in zip(results, last, strict=True)]
+
+
+def joined(result: Result, latest: Result) -> Result:
+    """A range's answer with the answer at one later time as its last column; series are matched by their labels."""
+    rows = {tuple(sorted(labels.items())): row for row, labels in enumerate(result.labels)}
+    labels = list(result.labels)
+    column: dict[int, float] = {}
+    for given, values, present in zip(latest.labels, latest.values, latest.present, strict=True):
+        row = rows.setdefault(tuple(sorted(given.items())), len(labels))
+        if row == len(labels):
+            labels.append(given)
+        if present[-1]:
+            column[row] = float(values[-1])
+    shape = (len(labels), len(result.times) + 1)
+    values, present = np.zeros(shape), np.zeros(shape, dtype=bool)
+    values[: len(result.labels), :-1], present[: len(result.labels), :-1] = result.values, result.present
+    for row, value in column.items():
+        values[row, -1], present[row, -1] = value, True
+    times = np.append(result.times, latest.times[-1:])
+    return replace(result, labels=labels, times=times, values=values, present=present)
