@@ -13,5 +13,6 @@ urlpatterns = [
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("password/", ChangePassword.as_view(), name="password_change"),
     path("", include("usage.urls")),
+    path("", include("alerts.urls")),
     path("admin/", admin.site.urls),
 ]
