@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from portal.grafana_alerts import alert_file
+from portal.grafana_boards import GRAFANA_BOARDS
+from portal.grafana_dashboards import dashboard_file, datasource_file, provider_file
 from portal.metrics_page import metrics_page
 from portal.prometheus_files import rule_file, scrape_config
 from portal.settings_page import settings_page
@@ -19,6 +22,9 @@ GENERATED: list[tuple[str, Callable[[], str]]] = [
     ("cluster/prometheus/prometheus.yml", scrape_config),
     ("cluster/prometheus/rules/llm-usage.yml", rule_file),
     ("cluster/grafana/alerts/llm-usage-alerts.yaml", alert_file),
+    *((f"cluster/grafana/dashboards/{board.uid}.json", partial(dashboard_file, board)) for board in GRAFANA_BOARDS),
+    ("cluster/grafana/provisioning/datasources/prometheus.yaml", datasource_file),
+    ("cluster/grafana/provisioning/dashboards/llm-usage.yaml", provider_file),
 ]
 
 

@@ -56,12 +56,12 @@ def write_openmetrics(path: Path, series: Sequence[Series]) -> None:
 
 @contextmanager
 def serve_prometheus(
-    prometheus: Path, promtool: Path, folder: Path, series: Sequence[Series]
+    prometheus: Path, promtool: Path, folder: Path, series: Sequence[Series], configuration: str = "global: {}\n"
 ) -> Iterator[PrometheusServer]:
     """Load the samples into blocks, start Prometheus over them, stop it afterwards."""
     text, data, config = folder / "samples.txt", folder / "data", folder / "prometheus.yml"
     write_openmetrics(text, series)
-    config.write_text("global: {}\n")
+    config.write_text(configuration)
     subprocess.run(
         [promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet", text, data], check=True, capture_output=True
     )
