@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from portal.postgres import THROWAWAY, running
+from tests.conftest import require_program
 from tests.live import ROOT, LivePortal, clean_environment, live_portal, open_folder, run_up
 from tests.servers import free_port, wait_until
 
@@ -61,6 +62,7 @@ def portal(data: Path, first_start: str) -> Iterator[LivePortal]:
 
 def send_the_printed_record(portal: LivePortal) -> None:
     """Run the curl line as a reader would."""
+    require_program("curl")
     [command] = [line for line in portal.output.splitlines() if line.startswith("curl ")]
     answer = json.loads(subprocess.check_output(shlex.split(command), timeout=20))
     assert (answer["accepted"], answer["rejected"]) == (1, [])
