@@ -163,7 +163,7 @@ class Rule(models.Model):
         """The threshold with its unit, as people write it; empty without a threshold."""
         if self.threshold is None:
             return ""
-        return f"{self.threshold:g} {self.threshold_unit or self.unit}".rstrip()
+        return f"{self.threshold:,g} {self.threshold_unit or self.unit}".rstrip()
 
     def is_paused(self, at: dt.datetime) -> bool:
         """Whether it is paused at that time."""
@@ -229,6 +229,16 @@ class Alert(models.Model):
     def shown_labels(self) -> dict[str, str]:
         """The labels that tell this alert from its rule's others: without name and severity."""
         return {name: value for name, value in self.labels.items() if name not in ("alertname", "severity")}
+
+    @property
+    def fires_at(self) -> dt.datetime:
+        """When it fires if its condition holds until then."""
+        return self.active_at + dt.timedelta(seconds=self.rule.for_seconds)
+
+    @property
+    def fired_for(self) -> float | None:
+        """Seconds from its firing to its end; None while open, or when it never fired."""
+        return (self.ended_at - self.fired_at).total_seconds() if self.ended_at and self.fired_at else None
 
     @property
     def resolved_at(self) -> dt.datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -53,6 +54,7 @@ class HistoryFilter:
     text: str = ""
     since: dt.datetime | None = None
     until: dt.datetime | None = None
+    workspaces: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,27 +103,38 @@ class RunbookDetail:
     rules: list[Rule]
 
 
-def _alerts() -> QuerySet[Alert]:
-    return Alert.objects.select_related("rule__group", "rule__runbook", "acknowledged_by")
+def seen_by(workspaces: Collection[str] | None) -> Q:
+    """The alerts that a reader of these workspaces (None: all) may see: those that name another workspace are hidden."""
+    if workspaces is None:
+        return Q()
+    return Q(labels__workspace__isnull=True) | Q(labels__workspace__in=sorted(workspaces))
 
 
-def firing() -> list[Alert]:
+def _alerts(workspaces: Collection[str] | None = None) -> QuerySet[Alert]:
+    return Alert.objects.filter(seen_by(workspaces)).select_related("rule__group", "rule__runbook", "acknowledged_by")
+
+
+def firing(workspaces: Collection[str] | None = None) -> list[Alert]:
     """Alerts that fire, worst and longest first."""
-    alerts = _alerts().filter(state=State.FIRING).order_by("fired_at", "id")
+    alerts = _alerts(workspaces).filter(state=State.FIRING).order_by("fired_at", "id")
     return sorted(alerts, key=lambda alert: SEVERITY_ORDER.get(alert.rule.severity, 3))
 
 
-def pending() -> list[Alert]:
+def pending(workspaces: Collection[str] | None = None) -> list[Alert]:
     """Alerts whose condition holds, but not long enough yet; the one that fires next is first."""
     return sorted(
-        _alerts().filter(state=State.PENDING),
+        _alerts(workspaces).filter(state=State.PENDING),
         key=lambda alert: alert.active_at + dt.timedelta(seconds=alert.rule.for_seconds),
     )
 
 
-def counts() -> Counts:
+def counts(workspaces: Collection[str] | None = None) -> Counts:
     """How many alerts are open."""
-    rows = Alert.objects.filter(state__in=OPEN_STATES).values_list("state", "rule__severity").annotate(n=Count("id"))
+    rows = (
+        Alert.objects.filter(seen_by(workspaces), state__in=OPEN_STATES)
+        .values_list("state", "rule__severity")
+        .annotate(n=Count("id"))
+    )
     found = {(state, severity): n for state, severity, n in rows.order_by()}
     return Counts(
         critical=found.get((State.FIRING, Severity.CRITICAL), 0),
@@ -139,7 +152,7 @@ def last_evaluated_at() -> dt.datetime | None:
 
 def history(wanted: HistoryFilter, page: int = 1) -> AlertPage:
     """Alerts that fired, also those that still do."""
-    alerts = _alerts().filter(fired_at__isnull=False).order_by("-fired_at", "-id")
+    alerts = _alerts(wanted.workspaces).filter(fired_at__isnull=False).order_by("-fired_at", "-id")
     if wanted.rule_id is not None:
         alerts = alerts.filter(rule_id=wanted.rule_id)
     if wanted.severity:
@@ -164,9 +177,9 @@ def history(wanted: HistoryFilter, page: int = 1) -> AlertPage:
     return AlertPage(rows[:PAGE], number, len(rows) > PAGE)
 
 
-def alert_detail(alert_id: int) -> AlertDetail:
-    """Raises Alert.DoesNotExist."""
-    alert = _alerts().get(pk=alert_id)
+def alert_detail(alert_id: int, workspaces: Collection[str] | None = None) -> AlertDetail:
+    """Raises Alert.DoesNotExist, also for one that a reader of these workspaces may not see."""
+    alert = _alerts(workspaces).get(pk=alert_id)
     deliveries = (
         Delivery.objects.filter(alert=alert)
         .select_related("flip", "channel")
@@ -196,15 +209,15 @@ def rule_list() -> list[Rule]:
     )
 
 
-def rule_detail(rule_id: int) -> RuleDetail:
-    """Raises Rule.DoesNotExist."""
+def rule_detail(rule_id: int, workspaces: Collection[str] | None = None) -> RuleDetail:
+    """Raises Rule.DoesNotExist. The alerts are those that a reader of these workspaces may see."""
     rule = Rule.objects.select_related("group", "runbook").prefetch_related("channels").get(pk=rule_id)
     try:
         expr = expand(rule.expr, rule.threshold)
         comparison = split(expr)
     except (ExpressionError, ValueError):
         expr, comparison = rule.expr, None
-    alerts = _alerts().filter(rule=rule)
+    alerts = _alerts(workspaces).filter(rule=rule)
     return RuleDetail(
         rule,
         expr,
@@ -268,3 +281,47 @@ def runbook_detail(slug: str, number: int | None = None) -> RunbookDetail:
     if not wanted:
         raise RunbookVersion.DoesNotExist
     return RunbookDetail(runbook, wanted[0], versions, list(runbook.rules.all()))
+
+
+def changes_during(alert: Alert, since: dt.datetime) -> list[RuleChange]:
+    """Edits of the alert's rule from `since` until the alert ended."""
+    changes = RuleChange.objects.filter(rule=alert.rule_id, version__gt=1, at__gte=since).order_by("at")
+    if alert.ended_at is not None:
+        changes = changes.filter(at__lte=alert.ended_at)
+    return list(changes[:20])
+
+
+def told(alerts: Iterable[Alert]) -> dict[int, list[str]]:
+    """The channels that heard that each of the alerts fires, by its id."""
+    found: dict[int, list[str]] = {}
+    sent = Delivery.objects.filter(
+        alert__in=[alert.pk for alert in alerts], state=Delivery.State.SENT, flip__to_state=State.FIRING
+    )
+    for alert_id, name in sent.order_by("id").values_list("alert_id", "channel_name"):
+        if name not in found.setdefault(alert_id, []):
+            found[alert_id].append(name)
+    return found
+
+
+def last_evaluation() -> dt.datetime | None:
+    """When any group was evaluated last."""
+    last: dt.datetime | None = RuleGroup.objects.aggregate(last=Max("last_evaluated_at"))["last"]
+    return last
+
+
+def deliveries_of(channel: Channel, state: str, workspaces: Collection[str] | None) -> QuerySet[Delivery]:
+    """A channel's deliveries, newest first, of the alerts that a reader of these workspaces may see; `state` empty: all."""
+    visible = Alert.objects.filter(seen_by(workspaces))
+    found = Delivery.objects.filter(channel=channel, alert__in=visible)
+    return (
+        (found.filter(state=state) if state else found)
+        .select_related("flip", "alert__rule")
+        .prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("number")))
+        .order_by("-id")
+    )
+
+
+def uses_of(channel: Channel) -> dict[str, int]:
+    """How many rules chose the channel, and how many deliveries still wait for it."""
+    waiting = Delivery.objects.filter(channel=channel, state__in=["pending", "sending"])
+    return {"rules": channel.rules.count(), "waiting": waiting.count()}

@@ -8,6 +8,9 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from alerts import queries
+from usage import access
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -63,14 +66,22 @@ KEPT = ("range", "from", "to", "workspace")
 
 
 def sidebar(request: HttpRequest) -> dict[str, object]:
-    """Context processor: `navigation`, the groups with their addresses, and `kept`, the range and workspace of the URL."""
+    """Context processor: `navigation`, the groups with their addresses, `kept`, the range and workspace of the URL, and `firing_count`."""
     kept = urlencode({name: request.GET[name] for name in KEPT if request.GET.get(name)})
     groups = []
     for group in PAGES:
         entries = tuple(found for entry in group.entries if (found := _addressed(entry, request.path, kept)))
         if entries:
             groups.append(Group(group.heading, entries))
-    return {"navigation": groups, "kept": kept}
+    return {"navigation": groups, "kept": kept, "firing_count": _firing(request)}
+
+
+def _firing(request: HttpRequest) -> int:
+    """Alerts that fire, for the badge beside Alerts; error pages have no user."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return 0
+    return queries.counts(access.read(user, {}).slugs).firing
 
 
 def _addressed(entry: Entry, path: str, kept: str) -> Entry | None:

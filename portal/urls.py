@@ -12,6 +12,8 @@ urlpatterns = [
     path("login/", auth.LoginView.as_view(template_name="portal/login.html"), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("password/", ChangePassword.as_view(), name="password_change"),
+    path("api/v1/", include("portal.promapi.urls")),
     path("", include("usage.urls")),
+    path("", include("alerts.urls")),
     path("admin/", admin.site.urls),
 ]

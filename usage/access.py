@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from typing import Concatenate, ParamSpec
 from urllib.parse import urlencode
 
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse
 
 from usage.models import Workspace
 
 Person = User | AnonymousUser
+Arguments = ParamSpec("Arguments")
+View = Callable[Concatenate[HttpRequest, Arguments], HttpResponse]
 
 
 def is_superuser(user: Person) -> bool:
@@ -41,6 +47,25 @@ def operated(user: Person) -> QuerySet[Workspace]:
 def may_operate(user: Person) -> bool:
     """Whether the person may change what all workspaces share: budgets, prices, rules, channels."""
     return is_superuser(user) or operated(user).exists()
+
+
+def person_of(request: HttpRequest) -> User:
+    """Who is logged in; for views behind a login."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied("Log in first.")
+    return request.user
+
+
+def operator_required(view: View[Arguments]) -> View[Arguments]:
+    """A view for those who operate any workspace: a visitor is sent to log in, others get 403."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> HttpResponse:
+        if not may_operate(request.user):
+            raise PermissionDenied("This needs an operator of a workspace. Ask one, or an administrator of the portal.")
+        return view(request, *args, **kwargs)
+
+    return login_required(guarded)
 
 
 @dataclass(frozen=True)

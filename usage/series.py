@@ -49,8 +49,7 @@ class PostgresSource:
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> list[Block]:
         """The series that match, on the grid that suits the hints, within [start_ms, end_ms]. Raises promql.LimitError."""
         now = int(self._now if self._now is not None else time.time())
-        named = [one for one in matchers if one.name == "__name__"]
-        others = [one for one in matchers if one.name != "__name__"]
+        named, others = split_name(matchers)
         names = [name for name in BY_SERIES if all(one.matches(name) for one in named)]
         window = (hints.range_ms or min(hints.step_ms, 1_200_000)) / 1000
         start, end = -(-start_ms // 1000), min(end_ms // 1000, now)
@@ -70,6 +69,85 @@ class PostgresSource:
                     blocks += reader.blocks(family, wanted, others, self._workspaces)
         return blocks
 
+    def series(self, matchers: Sequence[Matcher], end_ms: int | None = None) -> list[dict[str, str]]:
+        """The labels of the series that match and began by `end_ms`, without reading a sample."""
+        end = np.iinfo(np.int64).max if end_ms is None else end_ms // 1000
+        found: list[dict[str, str]] = []
+        named, others = split_name(matchers)
+        with connection.cursor() as cursor:
+            for family in FAMILIES:
+                names = [name for name in series_names(family) if all(one.matches(name) for one in named)]
+                values = family.split[1] if family.split else ("",)
+                for group in [
+                    dimension_group(cursor, family, others, self._workspaces, value) for value in values if names
+                ]:
+                    begun = [labels for labels, first in zip(group.labels, group.first_at, strict=True) if first <= end]
+                    for name in names:
+                        found += expanded(family, name, begun, others)
+        return found
+
+
+def split_name(matchers: Sequence[Matcher]) -> tuple[list[Matcher], list[Matcher]]:
+    """The matchers of the metric's name, and the others."""
+    named = [one for one in matchers if one.name == "__name__"]
+    return named, [one for one in matchers if one.name != "__name__"]
+
+
+def chosen_bounds(family: Family, matchers: Sequence[Matcher]) -> list[int]:
+    """The places of the histogram's bounds (+Inf last) that the matchers of `le` leave."""
+    of_le = [one for one in matchers if one.name == "le"]
+    bounds = [*family.buckets, np.inf]
+    return [place for place, le in enumerate(bounds) if all(one.matches(bound(le)) for one in of_le)]
+
+
+def expanded(
+    family: Family, name: str, shown: list[dict[str, str]], matchers: Sequence[Matcher]
+) -> list[dict[str, str]]:
+    """The labels of the series of one name: with the metric's name, and for buckets with each `le`."""
+    if not name.endswith("_bucket") or family.type != "histogram":
+        return [{"__name__": name, **labels} for labels in shown]
+    bounds = [*family.buckets, np.inf]
+    places = chosen_bounds(family, matchers)
+    return [{"__name__": name, **labels, "le": bound(bounds[place])} for labels in shown for place in places]
+
+
+def dimension_group(
+    cursor: CursorWrapper,
+    family: Family,
+    matchers: Sequence[Matcher],
+    workspaces: frozenset[str] | None,
+    split_value: str,
+) -> Group:
+    """The dimensions that count in a family and pass the matchers, grouped by the labels that it shows."""
+    cursor.execute(
+        "SELECT id, labels::text, extract(epoch FROM first_at)::bigint FROM usage_dimension WHERE kind = %s ORDER BY id",
+        [family.kind],
+    )
+    found: dict[tuple[str, ...], int] = {}
+    labels: list[dict[str, str]] = []
+    first: list[int] = []
+    rows: list[tuple[int, int]] = []
+    checked = [one for one in matchers if one.name != "le" or family.type != "histogram"]
+    for pk, text, first_at in cursor.fetchall():
+        given = msgspec.json.decode(text, type=dict[str, str])
+        if not family.covers(given) or (workspaces is not None and given.get("workspace") not in workspaces):
+            continue
+        shown = family.shown(given)
+        if family.split:
+            shown[family.split[0]] = split_value
+        if not all(one.matches(shown.get(one.name, "")) for one in checked):
+            continue
+        key = tuple(shown.values())
+        if key not in found:
+            found[key] = len(labels)
+            labels.append({name: value for name, value in shown.items() if value})
+            first.append(first_at)
+        first[found[key]] = min(first[found[key]], first_at)
+        if family.counts(given):
+            rows.append((pk, found[key]))
+    ids, series = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+    return Group(labels, np.array(first, dtype=np.int64), ids, series)
+
 
 class Reader:
     """Reads families within one snapshot."""
@@ -87,14 +165,14 @@ class Reader:
     ) -> Iterator[Block]:
         """The blocks of a family's series of these names."""
         if family.type == "gauge":
-            group = self._group(family, matchers, workspaces, "")
+            group = dimension_group(self._cursor, family, matchers, workspaces, "")
             if group.labels:
                 values, present = self._held(group)
                 yield self._block(family.name, group.labels, values, present)
             return
         split = family.split[1] if family.split else {"": family.measure}
         for value, measure in split.items():
-            group = self._group(family, matchers, workspaces, value)
+            group = dimension_group(self._cursor, family, matchers, workspaces, value)
             if not group.labels:
                 continue
             kind = KINDS[family.kind]
@@ -123,44 +201,10 @@ class Reader:
         if f"{family.name}_count" in names:
             yield self._block(f"{family.name}_count", group.labels, cells[:, -1], begun)
         if f"{family.name}_bucket" in names:
-            of_le = [one for one in matchers if one.name == "le"]
-            places = [place for place, le in enumerate(bounds) if all(one.matches(bound(le)) for one in of_le)]
+            places = chosen_bounds(family, matchers)
             labels = [{**shown, "le": bound(bounds[place])} for shown in group.labels for place in places]
             values = cells[:, places].reshape(len(labels), len(self._times))
             yield self._block(f"{family.name}_bucket", labels, values, np.repeat(begun, len(places), axis=0))
-
-    def _group(
-        self, family: Family, matchers: Sequence[Matcher], workspaces: frozenset[str] | None, split_value: str
-    ) -> Group:
-        """The dimensions that count in a family and pass the matchers, grouped by the labels that it shows."""
-        self._cursor.execute(
-            "SELECT id, labels::text, extract(epoch FROM first_at)::bigint FROM usage_dimension WHERE kind = %s ORDER BY id",
-            [family.kind],
-        )
-        found: dict[tuple[str, ...], int] = {}
-        labels: list[dict[str, str]] = []
-        first: list[int] = []
-        rows: list[tuple[int, int]] = []
-        checked = [one for one in matchers if one.name != "le" or family.type != "histogram"]
-        for pk, text, first_at in self._cursor.fetchall():
-            given = msgspec.json.decode(text, type=dict[str, str])
-            if not family.covers(given) or (workspaces is not None and given.get("workspace") not in workspaces):
-                continue
-            shown = family.shown(given)
-            if family.split:
-                shown[family.split[0]] = split_value
-            if not all(one.matches(shown.get(one.name, "")) for one in checked):
-                continue
-            key = tuple(shown.values())
-            if key not in found:
-                found[key] = len(labels)
-                labels.append({name: value for name, value in shown.items() if value})
-                first.append(first_at)
-            first[found[key]] = min(first[found[key]], first_at)
-            if family.counts(given):
-                rows.append((pk, found[key]))
-        ids, series = np.array(rows, dtype=np.int64).reshape(-1, 2).T
-        return Group(labels, np.array(first, dtype=np.int64), ids, series)
 
     def _begun(self, group: Group) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Where each series has samples: from the scrape before its first record on."""

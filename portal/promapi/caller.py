@@ -1,0 +1,34 @@
+"""Whose request it is: an API key with the scope `query`, or a signed-in person; and which workspaces that may see."""
+
+from __future__ import annotations
+
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.utils import timezone
+
+from portal.promapi.answers import Failed
+from usage import access, keys
+from usage.series import PostgresSource
+
+
+def workspaces_of(request: HttpRequest) -> frozenset[str] | None:
+    """The workspaces that a request may see, None for all. Raises Failed."""
+    header = request.headers.get("Authorization", "")
+    if not header and request.user.is_authenticated:
+        return access.read(request.user, request.GET).slugs
+    try:
+        caller, retry_after = keys.authenticate(header, timezone.now())
+    except keys.Refused as refused:
+        raise Failed("unauthorized", str(refused)) from refused
+    except DatabaseError as away:
+        raise Failed("unavailable", str(away), 10) from away
+    if retry_after:
+        raise Failed("too_many_requests", "more requests than this key may send per minute", retry_after)
+    if "query" not in caller.scopes:
+        raise Failed("forbidden", "this API key lacks the scope 'query'")
+    return frozenset({caller.workspace})
+
+
+def source_of(request: HttpRequest) -> PostgresSource:
+    """The series that a request may see."""
+    return PostgresSource(workspaces_of(request))
