@@ -13,7 +13,7 @@ from promql.ranking import CHOOSERS
 from promql.sums import by_group, sum_groups
 from promql.syntax import Aggregate, String
 from promql.text_forms import format_value
-from promql.values import Bools, Floats, Ints, Vector, empty_vector, merge_rows
+from promql.values import Bools, Floats, Ints, Vector, empty_vector, join, merge_rows
 
 
 @dataclass
@@ -143,28 +143,22 @@ def _count_values(evaluation: Evaluation, node: Aggregate, vector: Vector) -> Ve
         raise EvalError('invalid label name "" in count_values()')
     grouping = (*node.grouping, label) if not node.by else tuple(name for name in node.grouping if name != label)
     groups = _group(vector.labels, node.by, grouping)
-    labels: list[Labels] = []
-    counts: list[Floats] = []
+    steps = vector.values.shape[1]
+    parts = []
     for group, group_labels in enumerate(groups.labels):
         rows = np.flatnonzero(groups.of_row == group)
-        values, present = vector.values[rows], vector.present[rows]
-        for value in _distinct(values[present]):
-            same = present & (np.isnan(values) if np.isnan(value) else _same(values, value))
-            labels.append({**group_labels, label: format_value(float(value))})
-            counts.append(same.sum(axis=0).astype(np.float64))
-    if not labels:
-        return empty_vector(vector.values.shape[1])
-    matrix = np.stack(counts)
-    return merge_rows(Vector(labels, matrix, matrix > 0))
+        of_row, of_step = np.nonzero(vector.present[rows])
+        distinct, of_sample = _distinct(vector.values[rows][of_row, of_step])
+        evaluation.hold(distinct.size, steps)
+        counts = np.zeros((distinct.size, steps))
+        np.add.at(counts, (of_sample, of_step), 1.0)
+        labels = [{**group_labels, label: format_value(value)} for value in distinct.tolist()]
+        parts.append(Vector(labels, counts, counts > 0))
+    return merge_rows(join(parts, steps))
 
 
-def _distinct(values: Floats) -> Floats:
-    """Distinct values, with -0 and 0 apart as their texts are."""
-    negative_zero = (values == 0) & np.signbit(values)
-    distinct = np.unique(values[~negative_zero])
-    return np.append(distinct, -0.0) if negative_zero.any() else distinct
-
-
-def _same(values: Floats, value: np.float64) -> Bools:
-    same: Bools = (values == value) & (np.signbit(values) == np.signbit(value))
-    return same
+def _distinct(values: Floats) -> tuple[Floats, Ints]:
+    """Distinct values and the place of each value among them; -0 and 0 are apart as their texts are, NaN is one."""
+    bits = np.where(np.isnan(values), np.nan, values).view(np.int64)
+    distinct, place = np.unique(bits, return_inverse=True)
+    return distinct.view(np.float64), place

@@ -40,7 +40,7 @@ def binary(evaluation: Evaluation, node: Binary, times: Ints) -> Value:
     if isinstance(left, Vector) and isinstance(right, Vector):
         if node.op in SET_OPERATORS:
             return set_operation(node.op, left, right, node.matching)
-        return match_vectors(node, left, right, lambda a, b: _outcome(node, a, b))
+        return match_vectors(node, left, right, lambda a, b: _outcome(node, a, b), evaluation.hold)
     if isinstance(left, Vector) and isinstance(right, Scalar):
         return _with_scalar(node, left, left.values, right.values, left.values)
     vector = as_vector(right)

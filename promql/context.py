@@ -28,6 +28,10 @@ class Evaluation(Protocol):
         """The times (s) of the samples that an instant selector selects."""
         ...
 
+    def hold(self, rows: int, steps: int) -> None:
+        """Raise LimitError if a matrix of this size is more than the query may use; called before it is made."""
+        ...
+
     def info_times(self, node: Call, times: Ints) -> Vector:
         """The info series of an info() call, each with the times (s) of its samples."""
         ...

@@ -16,7 +16,7 @@ MAX_LEVELS = 150
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # Beyond this, sums of times and offsets leave 64-bit milliseconds.
-_MAX_MILLISECONDS = 2**53
+MAX_MILLISECONDS = 2**53
 # promql-parser's enums cannot be hashed; their texts can.
 _MATCH_OPERATORS = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~"}
 _CARDS = {
@@ -25,6 +25,13 @@ _CARDS = {
     "VectorMatchCardinality.OneToMany": "one-to-many",
     "VectorMatchCardinality.ManyToMany": "many-to-many",
 }
+_TYPES = {
+    "ValueType.Vector": "vector",
+    "ValueType.Scalar": "scalar",
+    "ValueType.Matrix": "matrix",
+    "ValueType.String": "string",
+}
+_UNMATCHED = frozenset({"VectorMatchCardinality.OneToOne", "VectorMatchCardinality.ManyToMany"})
 _NATIVE_ONLY = frozenset(("histogram_avg", "histogram_count", "histogram_sum", "histogram_stddev", "histogram_stdvar"))
 
 
@@ -136,6 +143,9 @@ class Converter:
         modifier = expr.modifier
         if modifier is None:
             return syntax.Binary(op, left, right, False, Matching())
+        matched = bool(modifier.matching and modifier.matching.labels) or repr(modifier.card) not in _UNMATCHED
+        if matched and "scalar" in {type_of(expr.lhs), type_of(expr.rhs)}:
+            raise ParseError("vector matching only allowed between instant vectors")
         on = modifier.matching is not None and modifier.matching.type == promql_parser.LabelModifierType.Include
         fills = modifier.fill_values
         matching = Matching(
@@ -149,11 +159,37 @@ class Converter:
         return syntax.Binary(op, left, right, modifier.return_bool, matching)
 
 
+def unwrap_parsed(parsed: promql_parser.Expr) -> promql_parser.Expr:
+    """The expression without its parentheses."""
+    while isinstance(parsed, promql_parser.ParenExpr):
+        parsed = parsed.expr
+    return parsed
+
+
+def type_of(parsed: promql_parser.Expr) -> str:
+    """vector, scalar, matrix or string."""
+    match unwrap_parsed(parsed):
+        case promql_parser.NumberLiteral():
+            return "scalar"
+        case promql_parser.StringLiteral():
+            return "string"
+        case promql_parser.MatrixSelector() | promql_parser.SubqueryExpr():
+            return "matrix"
+        case promql_parser.Call() as call:
+            return _TYPES[repr(call.func.return_type)]
+        case promql_parser.UnaryExpr() as unary:
+            return type_of(unary.expr)
+        case promql_parser.BinaryExpr() as binary:
+            sides = {type_of(binary.lhs), type_of(binary.rhs)}
+            return "scalar" if sides == {"scalar"} else "vector"
+    return "vector"
+
+
 def _milliseconds(duration: timedelta | None) -> int:
     if duration is None:
         return 0
     milliseconds = duration // _MILLISECOND
-    if abs(milliseconds) > _MAX_MILLISECONDS:
+    if abs(milliseconds) > MAX_MILLISECONDS:
         raise UnsupportedError(f"a duration of {duration.days} days is too long")
     return milliseconds
 

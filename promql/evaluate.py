@@ -5,6 +5,7 @@ import numpy as np
 from promql import syntax
 from promql.aggregate import aggregate
 from promql.binary import binary
+from promql.convert import MAX_MILLISECONDS
 from promql.errors import EvalError, UnsupportedError
 from promql.functions import ELEMENTWISE, RANGE_FUNCTIONS, SPECIAL_FUNCTIONS
 from promql.labels import METRIC_NAME, label_key, label_order, without_name
@@ -74,6 +75,8 @@ class _Evaluation:
         self.start_ms, self.end_ms, self.step_ms = start_ms, end_ms, step_ms
         self._lookback_ms = lookback_ms
         self._budget = Budget(limits)
+        if max(abs(start_ms), abs(end_ms), step_ms, abs(lookback_ms)) > MAX_MILLISECONDS:
+            raise EvalError("a time of the evaluation is out of range")
         self._budget.check_depth(syntax.depth(query.expr))
         self._budget.check_steps((end_ms - start_ms) // step_ms + 1 if step_ms else 1)
         self.times = np.arange(start_ms, end_ms + 1, step_ms or 1, dtype=np.int64)
@@ -250,6 +253,10 @@ class _Evaluation:
     def sample_times(self, node: syntax.Selector, times: Ints) -> Vector:
         moments = self._moments(node, times)
         return latest(self._fetched.of(node), moments, self._lookback_ms, sample_times=True)
+
+    def hold(self, rows: int, steps: int) -> None:
+        self._budget.check_time()
+        self._budget.hold(rows, steps)
 
     def info_times(self, node: syntax.Call, times: Ints) -> Vector:
         return latest(self._fetched.of(node), times, self._lookback_ms, sample_times=True)

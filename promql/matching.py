@@ -39,8 +39,13 @@ class Pairs:
     present: Bools
 
 
-def match_vectors(node: Binary, left: Vector, right: Vector, outcome: Outcome) -> Vector:
-    """Apply an operator to every pair of series that match. Raises EvalError where a match is ambiguous."""
+def match_vectors(
+    node: Binary, left: Vector, right: Vector, outcome: Outcome, hold: Callable[[int, int], None]
+) -> Vector:
+    """Apply an operator to every pair of series that match. Raises EvalError where a match is ambiguous.
+
+    `hold` is told the size of the matrix of pairs before it is made.
+    """
     steps = left.present.shape[1]
     swapped = node.matching.card == "one-to-many"
     many, one = (right, left) if swapped else (left, right)
@@ -50,6 +55,7 @@ def match_vectors(node: Binary, left: Vector, right: Vector, outcome: Outcome) -
     one_rows = by_signature(one, node.matching)
     many_rows = by_signature(many, node.matching)
     _check_one_side(node, many, one, one_rows)
+    hold(sum(len(rows) * len(one_rows.get(key, ())) for key, rows in many_rows.items()), steps)
     parts = [_pair(node, many, one, many_rows, one_rows)]
     if node.matching.fill_right is not None:
         parts.append(_fill_one_side(node, many, one, many_rows, one_rows, node.matching.fill_right))

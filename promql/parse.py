@@ -8,7 +8,7 @@ from typing import TypeVar
 import promql_parser
 
 from promql import syntax
-from promql.convert import Converter
+from promql.convert import Converter, type_of, unwrap_parsed
 from promql.errors import ParseError, PromQLError, UnsupportedError
 from promql.labels import METRIC_NAME
 from promql.lexer import AGGREGATIONS, MAX_TEXT, Token, check_brackets, find_unexpected, tokens
@@ -26,13 +26,6 @@ promql_parser.register_extra_functions(
     ]
 )
 
-# promql-parser's enums cannot be hashed; their texts can.
-_TYPES = {
-    "ValueType.Vector": "vector",
-    "ValueType.Scalar": "scalar",
-    "ValueType.Matrix": "matrix",
-    "ValueType.String": "string",
-}
 T = TypeVar("T")
 _FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "==", "!=": "!="}
 _CONSTANT_OPERATORS: dict[str, Callable[[float, float], float]] = {
@@ -66,7 +59,7 @@ class Query:
 
     def comparison(self) -> "tuple[Query, str, float] | None":
         """(vector, operator, threshold) where the top of the query compares a vector with a number, else None."""
-        parsed = _unwrap(self.parsed)
+        parsed = unwrap_parsed(self.parsed)
         if not isinstance(parsed, promql_parser.BinaryExpr) or str(parsed.op) not in syntax.COMPARISONS:
             return None
         for side, other, op in (
@@ -74,7 +67,7 @@ class Query:
             (parsed.rhs, parsed.lhs, _FLIPPED[str(parsed.op)]),
         ):
             threshold = _constant(other)
-            if threshold is not None and _type_of(side) == "vector":
+            if threshold is not None and type_of(side) == "vector":
                 return parse(side.prettify(), experimental=self.experimental), op, threshold
         return None
 
@@ -99,7 +92,7 @@ def parse(text: str, *, experimental: bool = False) -> Query:
     except (OverflowError, ValueError):
         # The bindings raise these where a time or duration does not fit into Python's datetime.
         raise UnsupportedError("a time or a duration in the query is out of range") from None
-    return Query(text, expr, _type_of(parsed), parsed, experimental)
+    return Query(text, expr, type_of(parsed), parsed, experimental)
 
 
 def _parse(text: str) -> promql_parser.Expr:
@@ -116,33 +109,9 @@ def _guarded(call: Callable[[], T]) -> T:
         raise UnsupportedError(f"the parser cannot read this query: {error}") from None
 
 
-def _unwrap(parsed: promql_parser.Expr) -> promql_parser.Expr:
-    while isinstance(parsed, promql_parser.ParenExpr):
-        parsed = parsed.expr
-    return parsed
-
-
-def _type_of(parsed: promql_parser.Expr) -> str:
-    match _unwrap(parsed):
-        case promql_parser.NumberLiteral():
-            return "scalar"
-        case promql_parser.StringLiteral():
-            return "string"
-        case promql_parser.MatrixSelector() | promql_parser.SubqueryExpr():
-            return "matrix"
-        case promql_parser.Call() as call:
-            return _TYPES[repr(call.func.return_type)]
-        case promql_parser.UnaryExpr() as unary:
-            return _type_of(unary.expr)
-        case promql_parser.BinaryExpr() as binary:
-            sides = {_type_of(binary.lhs), _type_of(binary.rhs)}
-            return "scalar" if sides == {"scalar"} else "vector"
-    return "vector"
-
-
 def _constant(parsed: promql_parser.Expr) -> float | None:
     """The value of an expression of numbers alone."""
-    match _unwrap(parsed):
+    match unwrap_parsed(parsed):
         case promql_parser.NumberLiteral() as number:
             return number.val
         case promql_parser.UnaryExpr() as unary:

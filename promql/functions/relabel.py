@@ -1,6 +1,7 @@
 """Functions on labels: label_replace, label_join, sort_by_label."""
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import cmp_to_key
 from typing import Any
 
@@ -15,6 +16,8 @@ from promql.syntax import Call
 from promql.values import Ints, Vector, merge_rows
 
 _REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
+# A few short queries, one in another, could otherwise double a value until memory ends.
+MAX_VALUE = 65_536
 _CHUNK = re.compile(r"\d+|\D+")
 
 
@@ -30,23 +33,40 @@ def label_replace(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
 
     def replace(labels: Labels) -> Labels:
         match = regex.search(labels.get(source, ""))
-        return labels if match is None else with_label(labels, target, expand(replacement, match, regex))
+        if match is None:
+            return labels
+        return with_label(labels, target, bounded(expand(replacement, match, regex)))
 
     return merge_rows(Vector([replace(labels) for labels in given.labels], given.values, given.present))
 
 
-def expand(template: str, match: Any, regex: Any) -> str:
-    """The template with $1, $name, ${name} as the groups of a match; a group that is not there is empty."""
+def bounded(parts: Iterable[str]) -> str:
+    """The parts joined. Raises EvalError where they are longer than a label value may be."""
+    value: list[str] = []
+    length = 0
+    for part in parts:
+        value.append(part)
+        length += len(part)
+        if length > MAX_VALUE:
+            raise EvalError(f"a label value of more than {MAX_VALUE} characters")
+    return "".join(value)
 
-    def value(reference: re.Match[str]) -> str:
+
+def expand(template: str, match: Any, regex: Any) -> Iterator[str]:
+    """The parts of the template, $1, $name, ${name} as the groups of a match; a group that is not there is empty."""
+
+    position = 0
+    for reference in _REFERENCE.finditer(template):
+        yield template[position : reference.start()]
+        position = reference.end()
         name = reference[1] or reference[2]
         if name is None:
-            return "$"
-        if name.isdecimal():
-            return (match.group(int(name)) or "") if int(name) <= regex.groups else ""
-        return (match.group(name) or "") if name in regex.groupindex else ""
-
-    return _REFERENCE.sub(value, template)
+            yield "$"
+        elif name.isdecimal():
+            yield (match.group(int(name)) or "") if len(name) < 5 and int(name) <= regex.groups else ""
+        else:
+            yield (match.group(name) or "") if name in regex.groupindex else ""
+    yield template[position:]
 
 
 def label_join(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
@@ -57,10 +77,17 @@ def label_join(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
         raise EvalError("invalid source label name in label_join(): ")
     given = evaluation.vector(call.args[0], times)
     joined = [
-        with_label(labels, target, separator.join(labels.get(source, "") for source in sources))
+        with_label(labels, target, bounded(_joined([labels.get(source, "") for source in sources], separator)))
         for labels in given.labels
     ]
     return merge_rows(Vector(joined, given.values, given.present))
+
+
+def _joined(values: list[str], separator: str) -> Iterator[str]:
+    for place, value in enumerate(values):
+        if place:
+            yield separator
+        yield value
 
 
 def with_label(labels: Labels, name: str, value: str) -> Labels:

@@ -118,7 +118,9 @@ def histogram_quantiles(evaluation: Evaluation, call: Call, times: Ints) -> Vect
     parts = []
     for arg in call.args[2:]:
         quantile = evaluation.scalar(arg, times)
-        for value in np.unique(quantile):
+        distinct = np.unique(quantile)
+        evaluation.hold(len(given.labels) * distinct.size, times.size)
+        for value in distinct:
             part = histogram.quantile(given, np.full(times.size, value), evaluation.notes)
             same = np.isnan(quantile) if np.isnan(value) else quantile == value
             labels = [{**row, label: format_openmetrics(float(value))} for row in part.labels]

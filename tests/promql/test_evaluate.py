@@ -91,6 +91,49 @@ def test_a_subquery_with_a_tiny_step_meets_the_sample_limit() -> None:
         promql.instant("sum_over_time(m_total[1y:1ms])", RecordingSource([dense(1, 3)]), 0)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        'count_values("v", m_total * 0 + on () group_left () (time() + m_total{i="0"}))',
+        'histogram_quantiles(label_replace(m_total, "le", "1", "", ""), "q", time() / 1e9)',
+    ],
+)
+def test_what_multiplies_series_meets_the_sample_limit(query: str) -> None:
+    source = promql.MemorySource()
+    block = dense(30, 400)
+    for labels, values in zip(block.labels, block.values, strict=True):
+        source.add(labels, block.times, values * (1 + int(labels["i"])))
+    parsed = promql.parse(query, experimental=True)
+    with pytest.raises(promql.LimitError):
+        promql.range(parsed, source, 0, 6_000_000, STEP, limits=promql.Limits(max_samples=40_000))
+
+
+def test_pairs_of_many_series_that_take_turns_meet_the_sample_limit() -> None:
+    source = promql.MemorySource()
+    times = np.arange(60) * 600_000
+    for index, time in enumerate(times):
+        source.add({"__name__": "m", "i": str(index)}, times, times)
+        source.add({"__name__": "turn", "i": str(index)}, [time], [1])
+    query = "m * on () group_left () turn"
+    with pytest.raises(promql.LimitError):
+        promql.range(query, source, 0, 36_000_000, 600_000, limits=promql.Limits(max_samples=40_000))
+    assert len(promql.range(query, source, 0, 36_000_000, 600_000).labels) == 60
+
+
+def test_a_label_value_cannot_be_doubled_without_end() -> None:
+    query = 'label_replace(vector(1), "a", "x", "", "")'
+    for _ in range(20):
+        query = f'label_replace({query}, "a", "$1$1", "a", "(.*)")'
+    with pytest.raises(promql.EvalError, match="label value"):
+        promql.instant(query, promql.MemorySource(), 0)
+
+
+@pytest.mark.parametrize("at", [10**30, -(10**30), 2**62])
+def test_a_time_beyond_reason_is_refused(at: int) -> None:
+    with pytest.raises(promql.EvalError):
+        promql.instant("x", promql.MemorySource(), at)
+
+
 @pytest.mark.parametrize(("start", "end", "step"), [(0, 10, 0), (0, 10, -1), (10, 0, 1)])
 def test_impossible_steps_are_refused(start: int, end: int, step: int) -> None:
     with pytest.raises(promql.EvalError):

@@ -287,6 +287,21 @@ def test_a_generated_query_ends_in_an_answer_or_an_error(text: str) -> None:
 
 
 @FUZZ
+@given(GENERATED)
+def test_the_canonical_text_means_the_same(text: str) -> None:
+    try:
+        query = promql.parse(text, experimental=True)
+    except promql.PromQLError:
+        return
+    again = promql.parse(query.pretty(), experimental=True)
+    assert again.pretty() == query.pretty()
+    with suppress(promql.PromQLError):
+        first, second = (promql.instant(one, SOURCE, 600_000, limits=LIMITS) for one in (query, again))
+        assert first.labels == second.labels
+        np.testing.assert_array_equal(first.values, second.values)
+
+
+@FUZZ
 @given(mutated())
 def test_a_mutated_query_ends_in_an_answer_or_an_error(text: str) -> None:
     ask(text)

@@ -91,6 +91,12 @@ def test_other_queries_have_no_threshold(text: str) -> None:
     assert promql.parse(text).comparison() is None
 
 
+@pytest.mark.parametrize("text", ["1 + on (a) 2", "x / ignoring (a) 2", "1 * on () group_left x"])
+def test_matching_needs_two_vectors(text: str) -> None:
+    with pytest.raises(promql.ParseError, match="vector matching only allowed between"):
+        promql.parse(text)
+
+
 @pytest.mark.parametrize("text", ["x @ 1e13", "histogram_count(x)", 'x{a="1" or b="2"}'])
 def test_what_is_not_supported_says_so(text: str) -> None:
     with pytest.raises(promql.UnsupportedError):
