@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -17,10 +19,11 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 
+from alerts.outbound import remaining
 from alerts.transports.contract import ConfigInvalid, DeliveryError, Field, Message
 
 FIELDS: tuple[Field, ...] = (Field("to", "Recipients", "Addresses, separated by commas."),)
-SECONDS = 10
+SECONDS, SECONDS_IN_ALL = 10, 40
 RECIPIENTS = 50
 PORTS = {"smtp": 25, "smtps": 465}
 
@@ -81,8 +84,14 @@ def notify(message: Message, config: dict[str, Any]) -> str:
     server = parse_server(settings.PORTAL.email_url)
     mail = build(message, config["to"], settings.PORTAL.email_from)
     try:
-        with connect(server) as smtp:
-            return send(smtp, settings.PORTAL.email_from, config["to"], mail.as_bytes(policy=SMTP))
+        smtp = connect(server)
+        try:
+            deadline = time.monotonic() + SECONDS_IN_ALL
+            return send(smtp, settings.PORTAL.email_from, config["to"], mail.as_bytes(policy=SMTP), deadline)
+        finally:
+            # The mail is taken or it is not: how the parting goes changes nothing about that.
+            with suppress(smtplib.SMTPException, OSError):
+                smtp.quit()
     except smtplib.SMTPResponseException as error:
         raise refused(error.smtp_code, error.smtp_error) from None
     except smtplib.SMTPNotSupportedError as error:
@@ -114,26 +123,34 @@ def connect(server: Server) -> smtplib.SMTP:
     return smtp
 
 
-def send(smtp: smtplib.SMTP, sender: str, recipients: list[str], mail: bytes) -> str:
-    """One mail transaction. It counts as sent when the server took it for at least one recipient."""
+def send(smtp: smtplib.SMTP, sender: str, recipients: list[str], mail: bytes, deadline: float) -> str:
+    """One mail transaction, over by `deadline` (monotonic). It counts as sent when the server took it for at least one recipient."""
     smtp.ehlo_or_helo_if_needed()
     code, said = smtp.mail(sender)
     if code != 250:
         raise refused(code, said)
-    answers = {address: smtp.rcpt(address) for address in recipients}
+    answers = {}
+    for address in recipients:
+        hurry(smtp, deadline)
+        answers[address] = smtp.rcpt(address)
     taken = [address for address, (code, _) in answers.items() if code in (250, 251)]
     if not taken:
         code, said = min(answers.values())
         raise refused(code, said)
+    hurry(smtp, deadline)
     code, said = smtp.data(mail)
     if code != 250:
         raise refused(code, said)
     lost = [
-        f"{address} refused: {answers[address][0]} {_text(answers[address][1])}"
-        for address in recipients
-        if address not in taken
+        f"{address} refused: {code} {_text(said)}" for address, (code, said) in answers.items() if address not in taken
     ]
     return "; ".join([f"{code} {_text(said)}", *lost])[:200]
+
+
+def hurry(smtp: smtplib.SMTP, deadline: float) -> None:
+    """Give the next step no more than what is left of the time; TimeoutError when that is over."""
+    if smtp.sock is not None:
+        smtp.sock.settimeout(min(SECONDS, remaining(deadline)))
 
 
 def refused(code: int, said: bytes | str) -> DeliveryError:
@@ -150,7 +167,7 @@ def build(message: Message, to: list[str], sender: str) -> EmailMessage:
     mail["Subject"] = subject(message)
     mail["From"] = Address("LLM usage portal", addr_spec=sender)
     mail["To"] = ", ".join(to)
-    mail["Date"] = format_datetime(message.at)
+    mail["Date"] = formatdate(usegmt=True)
     mail["Message-ID"] = f"<{message.key}@{domain}>"
     if message.state != "test":
         mail["References"] = f"<alert-{alert}@{domain}>"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 
 from alerts.transports import email, slack, webhook
 from alerts.transports.contract import ConfigInvalid, DeliveryError, Message
@@ -268,6 +269,42 @@ def test_a_refusal_of_the_mail_server_says_whether_trying_again_helps(
     with pytest.raises(DeliveryError, match=refusal) as failed:
         email.notify(FIRING, {"to": ["ops@example.org"]})
     assert failed.value.retry is retry
+    assert smtp_server.messages == []
+
+
+class Picky(SmtpServer):
+    """Refuses one recipient, and is rude at the end."""
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        if address.startswith("gone"):
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        return "554 go away"
+
+
+def test_a_mail_that_was_taken_for_some_is_sent_and_says_for_whom_not(portal_setting: Callable[..., None]) -> None:
+    picky = Picky()
+    controller = Controller(picky, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    portal_setting(email_url=f"smtp://127.0.0.1:{controller.port}")
+    try:
+        reply = email.notify(FIRING, {"to": ["ops@example.org", "gone@example.org"]})
+    finally:
+        controller.stop()
+    assert reply == "250 OK; gone@example.org refused: 550 no such user"
+    assert [mail.recipients for mail in picky.messages] == [["ops@example.org"]]
+
+
+def test_a_mail_server_that_takes_too_long_in_all_is_left(
+    portal_setting: Callable[..., None], smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(email, "SECONDS_IN_ALL", 0)
+    with pytest.raises(DeliveryError, match="cannot be reached") as failed:
+        email.notify(FIRING, {"to": ["ops@example.org"]})
+    assert failed.value.retry
     assert smtp_server.messages == []
 
 
