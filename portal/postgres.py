@@ -57,9 +57,9 @@ class EmbeddedPostgres:
 
     @property
     def socket_dir(self) -> Path:
-        """Where the socket is: in the data folder, or under /tmp when that path is too long for a socket."""
+        """Where the socket is: in the data folder, or under /tmp when that path is too long or, to libpq, a list."""
         inside = self.data / "socket"
-        if len(os.fsencode(inside / ".s.PGSQL.5432")) < SOCKET_PATH_LIMIT:
+        if len(os.fsencode(inside / ".s.PGSQL.5432")) < SOCKET_PATH_LIMIT and "," not in str(inside):
             return inside
         key = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"llm-usage-portal-{key}"
@@ -91,7 +91,8 @@ class EmbeddedPostgres:
 
     def command(self, **options: str) -> list[str]:
         """How to run the server in the foreground; `options` override its settings."""
-        settings = {**_tuning(), "listen_addresses": "", "unix_socket_directories": str(self.socket_dir), **options}
+        directories = '"{}"'.format(str(self.socket_dir).replace('"', '""'))
+        settings = {**_tuning(), "listen_addresses": "", "unix_socket_directories": directories, **options}
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(_program("postgres")), "-D", str(self.cluster), *flags]
 

@@ -1,4 +1,4 @@
-"""What must be there before the portal answers: tables, static files and, on the first start, a user and an API key."""
+"""What must be there before the portal answers: tables and static files; and the first start's user and API key."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from usage.partitions import ensure_ahead
 LOCK = 7_246_501
 
 
-def prepare(now: datetime) -> dict[str, str]:
-    """Bring everything up to date, one process at a time. Returns the first start's credentials, else nothing."""
+def prepare(now: datetime) -> None:
+    """Bring tables and static files up to date, one process at a time."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
     try:
         call_command("migrate", interactive=False, verbosity=0)
         ensure_ahead(now)
         call_command("collectstatic", interactive=False, verbosity=0)
-        return first_credentials(now)
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
@@ -35,6 +34,8 @@ def prepare(now: datetime) -> dict[str, str]:
 @transaction.atomic
 def first_credentials(now: datetime) -> dict[str, str]:
     """Make the first user (superuser, password to be changed) and the first API key; nothing if there are users."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
     users = get_user_model().objects
     if users.exists():
         return {}

@@ -63,7 +63,8 @@ class Supervisor:
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
         self._selector.register(self._wake, selectors.EVENT_READ)
         for what in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(what, self._ask_to_stop)
+            if what != signal.SIGHUP or signal.getsignal(what) != signal.SIG_IGN:  # nohup's wish is kept
+                signal.signal(what, self._ask_to_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # its arrival wakes the loop
 
     def _ask_to_stop(self, *_: object) -> None:

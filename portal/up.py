@@ -6,9 +6,7 @@ then web server, Celery worker and beat. What goes wrong before they run is one 
 
 from __future__ import annotations
 
-import argparse
 import http.client
-import json
 import os
 import signal
 import socket
@@ -20,10 +18,13 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from django.db import connections
+from django.utils import timezone
 
 from portal.data_folder import DataFolderError, RoleLock, check_data_folder
 from portal.env import Config
 from portal.postgres import EmbeddedPostgres, PostgresError
+from portal.prepare import first_credentials
 from portal.processes import end_with_parent, spawn, stop
 from portal.supervise import Child, Supervisor, say
 
@@ -31,30 +32,10 @@ from portal.supervise import Child, Supervisor, say
 MARK = "LLM_USAGE_PORTAL_CHILD"
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 OLDEST_POSTGRES = 150000
-OPTIONS = {"host": "PORTAL_HOST", "port": "PORTAL_PORT", "data": "PORTAL_DATA_DIR", "only": "PORTAL_ROLES"}
 
 
 class UpError(Exception):
     """The portal cannot start; the message says why, in one line."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `up`. Each stands for a setting of the environment and wins over it."""
-    parser.add_argument("--host", metavar="ADDRESS", help="address to bind (PORTAL_HOST, default 127.0.0.1)")
-    parser.add_argument("--port", metavar="PORT", help="port to bind (PORTAL_PORT, default 8000)")
-    parser.add_argument("--data", metavar="DIR", help="data folder (PORTAL_DATA_DIR, default .data)")
-    parser.add_argument("--only", metavar="ROLES", help="comma-separated: postgres, web, worker, beat (PORTAL_ROLES)")
-    parser.add_argument("--with-parent", action="store_true", help="stop when the process that started this one ends")
-
-
-def options_to_environment(arguments: Sequence[str]) -> None:
-    """Put the options of `up` into the environment, before the settings are read from there."""
-    parser = argparse.ArgumentParser(add_help=False)
-    add_arguments(parser)
-    options, _ = parser.parse_known_args(arguments)
-    for name, variable in OPTIONS.items():
-        if (value := getattr(options, name)) is not None:
-            os.environ[variable] = value
 
 
 def up(config: Config, database_url: str, *, with_parent: bool) -> int:
@@ -93,13 +74,13 @@ def run(supervisor: Supervisor, config: Config, database_url: str, roles: Sequen
     wait_for_database(supervisor, config, database_url)
     others = [role for role in ("web", "worker", "beat") if role in roles]
     if not supervisor.stopping and others:
-        first = prepare(supervisor)
+        prepare(supervisor)
         for role in others:
             if not supervisor.stopping:
                 supervisor.add(program(role, config))
         if "web" in others:
             wait_for_web(supervisor, config)
-            announce(config, first)
+            announce(supervisor, config)
     if not supervisor.stopping:
         say(f"portal: running ({', '.join(roles)}); Ctrl-C stops it")
     supervisor.run(lambda: None)
@@ -177,19 +158,16 @@ def wait_for_database(supervisor: Supervisor, config: Config, url: str) -> None:
         raise UpError(f"Postgres is too old: {version // 10000}; 15 or newer is needed")
 
 
-def prepare(supervisor: Supervisor) -> dict[str, str]:
-    """Run `manage.py prepare`: tables, static files, and on the first start the credentials that it answers."""
+def prepare(supervisor: Supervisor) -> None:
+    """Run `manage.py prepare`: tables and static files."""
     say("portal: preparing tables and static files")
-    child = spawn([sys.executable, MANAGE, "prepare"], stdout=subprocess.PIPE)
+    child = spawn([sys.executable, MANAGE, "prepare"])
     while child.poll() is None and not supervisor.stopping:
         supervisor.turn(0.2)
     if supervisor.stopping:
         stop(child, signal.SIGTERM, 2)
-        return {}
-    if child.returncode or not child.stdout:
+    elif child.returncode:
         raise UpError("the tables could not be prepared; see above")
-    answer: dict[str, str] = json.loads(child.stdout.read())
-    return answer
 
 
 def program(role: str, config: Config) -> Child:
@@ -251,8 +229,12 @@ def wait_for_web(supervisor: Supervisor, config: Config) -> None:
             connection.close()
 
 
-def announce(config: Config, first: dict[str, str]) -> None:
-    """Say where the portal is, the first start's credentials, and how to send a record."""
+def announce(supervisor: Supervisor, config: Config) -> None:
+    """Say where the portal is, the first start's credentials (made only now that they will be seen), how to send a record."""
+    if supervisor.stopping:
+        return
+    first = first_credentials(timezone.now())
+    connections.close_all()
     say(f"portal: ready at {config.public_url}/")
     if first:
         say(f"portal: sign in as {first['admin']} with the one-time password {first['password']}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from portal.data_folder import FREE_BYTES
 from portal.env import Config
-from portal.up import OPTIONS
+from portal.options import OPTIONS
 
 TEXT = (Path(__file__).resolve().parent.parent.parent / "docs/running.md").read_text()
 

@@ -1,6 +1,4 @@
-"""`manage.py prepare`: what `up` does before it starts the web server; also for deployments that run it as a step of its own."""
-
-import json
+"""`manage.py prepare`: what `up` does before it starts the web server; also a step of its own for deployments."""
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
@@ -9,10 +7,10 @@ from portal.prepare import prepare
 
 
 class Command(BaseCommand):
-    """Tables, static files, first user and key."""
+    """Tables and static files."""
 
-    help = "Brings tables and static files up to date. On the first start also makes the first user and API key: prints them as JSON."
+    help = "Brings tables and static files up to date; any number of these may run at once."
 
     def handle(self, *args: object, **options: object) -> None:
-        """Prepare and print."""
-        self.stdout.write(json.dumps(prepare(timezone.now())))
+        """Prepare."""
+        prepare(timezone.now())

@@ -6,6 +6,7 @@ import sys
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from portal import options as up_options
 from portal import up
 
 
@@ -17,7 +18,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """The options; manage.py has put their values into the environment already."""
-        up.add_arguments(parser)
+        up_options.add_arguments(parser)
 
     def handle(self, *args: object, **options: object) -> None:
         """Run until stopped."""
