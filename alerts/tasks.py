@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from alerts import evaluate, notify, wake
+from alerts import evaluate, notify, retention, wake
 from usage.series import PostgresSource
 
 # Longer than a drain and the longest attempt after it, shorter than a claim: what overlaps would be sent twice.
@@ -26,3 +26,9 @@ def sweep() -> None:
 def send_channel(channel_id: int) -> None:
     """Send what is due on one channel."""
     notify.send_channel(channel_id, timezone.now)
+
+
+@shared_task
+def forget() -> None:
+    """Forget alerts that never fired, once they are old."""
+    retention.forget_unfired(timezone.now())

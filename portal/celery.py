@@ -26,6 +26,7 @@ SCHEDULE: dict[str, tuple[str, float]] = {
     "keep partitions": ("usage.tasks.keep_partitions", 3600),
     "evaluate rules": ("alerts.tasks.tick", 5),
     "send what waits": ("alerts.tasks.sweep", 10),
+    "forget old alerts": ("alerts.tasks.forget", 3600),
 }
 
 
