@@ -11,7 +11,7 @@ from promql.labels import METRIC_NAME, Labels, drop_labels, keep_labels, label_k
 from promql.quantile import quantile_last_axis
 from promql.ranking import CHOOSERS
 from promql.sums import by_group, sum_groups
-from promql.syntax import Aggregate, String
+from promql.syntax import Aggregate
 from promql.text_forms import format_value
 from promql.values import Bools, Floats, Ints, Vector, empty_vector, join, merge_rows
 
@@ -87,11 +87,13 @@ def _avg(vector: Vector, groups: Groups) -> Floats:
 
 
 def _stdvar(vector: Vector, groups: Groups) -> Floats:
+    """Squares of the distances from the mean, both counted from a value of the group: equal values have exactly 0."""
     counts = groups.counts(vector.present)
-    size = len(groups.labels)
-    mean = _sum(vector, groups) / counts
-    squares = (vector.values - mean[groups.of_row]) ** 2
-    return sum_groups(squares, vector.present, groups.of_row, size) / counts
+    origin = _extreme(np.fmax)(vector, groups)
+    moved = Vector(vector.labels, vector.values - origin[groups.of_row], vector.present)
+    mean = _sum(moved, groups) / counts
+    moved.values = (moved.values - mean[groups.of_row]) ** 2
+    return _sum(moved, groups) / counts
 
 
 def _stddev(vector: Vector, groups: Groups) -> Floats:
@@ -138,7 +140,7 @@ def _quantile(evaluation: Evaluation, vector: Vector, groups: Groups, quantile: 
 
 def _count_values(evaluation: Evaluation, node: Aggregate, vector: Vector) -> Vector:
     """One series per distinct value of each group, with the value as a label."""
-    label = node.param.value if isinstance(node.param, String) else ""
+    label = "" if node.param is None else evaluation.text(node.param)
     if not label:
         raise EvalError('invalid label name "" in count_values()')
     grouping = (*node.grouping, label) if not node.by else tuple(name for name in node.grouping if name != label)

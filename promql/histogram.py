@@ -9,7 +9,7 @@ import numpy as np
 
 from promql.labels import METRIC_NAME, LabelKey, Labels, drop_labels, label_key
 from promql.result import Notes
-from promql.values import Bools, Floats, Vector, join
+from promql.values import Bools, Floats, Vector, drop_names, join
 
 # Counts that differ by less than this share are the same but for rounding, and are not called non-monotonic.
 _SMALL_DELTA = 1e-12
@@ -34,7 +34,7 @@ def histograms_of(vector: Vector, notes: Notes) -> Iterator[Histograms]:
         bound = _bound(labels, notes)
         if bound is None:
             continue
-        rest = drop_labels(labels, (METRIC_NAME, "le"))
+        rest = drop_labels(labels, ("le",))
         key = label_key(rest)
         names[key] = rest
         buckets.setdefault(key, {}).setdefault(bound, []).append(row)
@@ -95,7 +95,7 @@ def _of_each(vector: Vector, notes: Notes, compute: Callable[[Histograms], Float
         Vector(histograms.labels, compute(histograms), np.asarray(histograms.present.any(axis=1)))
         for histograms in histograms_of(vector, notes)
     ]
-    return join(parts, vector.values.shape[1]).compact()
+    return drop_names(join(parts, vector.values.shape[1]).compact())
 
 
 def _quantiles(histograms: Histograms, quantile: Floats, notes: Notes) -> Floats:

@@ -47,7 +47,8 @@ class Query:
 
     def pretty(self) -> str:
         """The query in canonical form, long ones over several lines."""
-        return self.parsed.prettify()
+        canonical = self.parsed.prettify()
+        return canonical if _reads(canonical) else self.text
 
     def metric_names(self) -> list[str]:
         """The metrics that its selectors name, in order of appearance; patterns are left out."""
@@ -67,7 +68,7 @@ class Query:
             (parsed.rhs, parsed.lhs, _FLIPPED[str(parsed.op)]),
         ):
             threshold = _constant(other)
-            if threshold is not None and type_of(side) == "vector":
+            if threshold is not None and type_of(side) == "vector" and _reads(side.prettify()):
                 return parse(side.prettify(), experimental=self.experimental), op, threshold
         return None
 
@@ -97,6 +98,15 @@ def parse(text: str, *, experimental: bool = False) -> Query:
 
 def _parse(text: str) -> promql_parser.Expr:
     return _guarded(lambda: promql_parser.parse(text))
+
+
+def _reads(text: str) -> bool:
+    """Whether the parser reads what it wrote itself: it leaves out `ignoring ()` before group_left, and needs it."""
+    try:
+        _parse(text)
+    except (ValueError, PromQLError):
+        return False
+    return True
 
 
 def _guarded(call: Callable[[], T]) -> T:
@@ -172,15 +182,12 @@ _GROUPED = frozenset({"by", "without", "on", "ignoring", "group_left", "group_ri
 def suggest(text: str) -> str | None:
     """The query with every `f(…) by (y)` turned into `sum by (y) (f(…))`, if that makes it valid PromQL."""
     for _ in range(10):
-        try:
-            _parse(text)
-        except (ValueError, PromQLError):
-            corrected = _correct_first(text)
-            if corrected is None:
-                return None
-            text = corrected
-        else:
+        if _reads(text):
             return text
+        corrected = _correct_first(text)
+        if corrected is None:
+            return None
+        text = corrected
     return None
 
 

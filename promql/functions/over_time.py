@@ -119,8 +119,10 @@ def stddev_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bool
 def stdvar_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
     def compute(chunk: Chunk) -> Floats:
         counts = chunk.mask.sum(axis=2)
-        mean = sum_last_axis(chunk.values, chunk.mask) / counts
-        return np.asarray(sum_last_axis((chunk.values - mean[..., None]) ** 2, chunk.mask) / counts)
+        # Counted from the window's first value: equal values have exactly 0.
+        moved = chunk.values - chunk.values[..., :1]
+        mean = sum_last_axis(moved, chunk.mask) / counts
+        return np.asarray(sum_last_axis((moved - mean[..., None]) ** 2, chunk.mask) / counts)
 
     return window_by_window(windows, compute), windows.counts >= 1
 

@@ -82,6 +82,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def milliseconds(text: str) -> int:
+    if re.fullmatch(r"0[smh]", text):
+        return 0
     if re.fullmatch(r"-?[0-9.]+", text):
         return round(float(text) * 1000)
     return round(promql_parser.parse_duration(text).total_seconds() * 1000)

@@ -124,3 +124,8 @@ def test_experimental_parts_must_be_switched_on(text: str) -> None:
 def test_text_that_would_end_the_parser_is_refused(text: str) -> None:
     with pytest.raises(promql.ParseError):
         promql.parse(text)
+
+
+def test_a_query_that_the_printer_spoils_keeps_its_text() -> None:
+    text = "x + ignoring () group_left (a) y"
+    assert promql.parse(text).pretty() == text
