@@ -36,7 +36,8 @@ def grid_step(window: float, span: float) -> int:
     """
     if span < LONG:
         return SCRAPE
-    wanted = max(min(window / 20, 60), window / 1440)
+    # Over weeks a minute would be tens of thousands of samples for each bucket of a histogram: as many as the window needs do.
+    wanted = max(min(window / 20, 60), window / 1440, min(window / 20, span / 4320))
     return max(SCRAPE, int(wanted // SCRAPE) * SCRAPE)
 
 
