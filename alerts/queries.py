@@ -144,12 +144,6 @@ def counts(workspaces: Collection[str] | None = None) -> Counts:
     )
 
 
-def last_evaluated_at() -> dt.datetime | None:
-    """When a group of rules was evaluated last."""
-    found: dt.datetime | None = RuleGroup.objects.aggregate(at=Max("last_evaluated_at"))["at"]
-    return found
-
-
 def history(wanted: HistoryFilter, page: int = 1) -> AlertPage:
     """Alerts that fired, also those that still do."""
     alerts = _alerts(wanted.workspaces).filter(fired_at__isnull=False).order_by("-fired_at", "-id")

@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 import alerts.queries
-from usage import access, model_rows, queries, ranges, spool, tiles
+from usage import access, demo, model_rows, queries, ranges, spool, tiles
 from usage.dashboards import OVERVIEW
 from usage.views_boards import KEY_LATE_AFTER, answer, board_panels
 
+MOST_ALERTS = 4
 QUIET_AFTER = timedelta(minutes=5)
 SILENT_AFTER = timedelta(minutes=15)
 KEY_RETIRED_AFTER = timedelta(days=7)
@@ -57,7 +58,7 @@ def telemetry(scope: access.Scope, now: datetime) -> Telemetry:
         spool.waiting(),
         len(recent),
         sum(now - at < KEY_LATE_AFTER for at in recent),
-        alerts.queries.last_evaluated_at(),
+        alerts.queries.last_evaluation(),
     )
 
 
@@ -70,6 +71,9 @@ def page(request: HttpRequest) -> HttpResponse:
     time_range = ranges.read(request.GET, now)
     calls = queries.Rollups("llm_call", scope.slugs, now)
     sort = request.GET.get("sort", "cost")
+    firing, pending = alerts.queries.firing(scope.slugs), alerts.queries.pending(scope.slugs)
+    shown = [*firing, *pending][:MOST_ALERTS]
+    told = alerts.queries.told(shown)
     context = {
         "scope": scope,
         "time_range": time_range,
@@ -78,9 +82,13 @@ def page(request: HttpRequest) -> HttpResponse:
         "tiles": tiles.overview(calls, time_range, now),
         "models": model_rows.rows(calls, time_range, queries.colour_slots("model"), sort),
         "is_empty": calls.is_empty,
-        "firing": alerts.queries.firing(),
-        "pending": alerts.queries.pending(),
+        "firing": firing,
+        "pending": pending,
+        "attention": [(alert, told.get(alert.pk, [])) for alert in shown],
+        "not_shown": len(firing) + len(pending) - len(shown),
         "panels": board_panels(OVERVIEW, scope, time_range),
+        "demo": demo.running(now),
+        "may_operate": access.may_operate(request.user),
         "base_url": settings.PORTAL.public_url,
     }
     return answer(request, "portal/overview.html", context)

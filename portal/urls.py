@@ -4,11 +4,12 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
-from portal import overview
+from portal import jump, overview
 from portal.sign_in import ChangePassword
 
 urlpatterns = [
     path("", overview.page, name="overview"),
+    path("jump.json", jump.places, name="jump"),
     path("login/", auth.LoginView.as_view(template_name="portal/login.html"), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("password/", ChangePassword.as_view(), name="password_change"),

@@ -13,7 +13,8 @@ from typing import Literal
 Chart = Literal["line", "area", "bars", "heat", "matrix"]
 
 COVERAGE_TARGET = 95.0
-BARS = 48
+# A day in bars of half an hour, and the one under way.
+BARS = 50
 
 
 @dataclass(frozen=True)

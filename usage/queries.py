@@ -138,10 +138,13 @@ def quantile(share: float, bounds: Sequence[float], counts: Floats) -> float:
     return float(low + (bounds[place] - low) * (share * total - below) / counts[place])
 
 
-def teams(slugs: frozenset[str]) -> frozenset[str]:
-    """The teams that have called a model in the workspaces."""
-    found = Dimension.objects.filter(kind="llm_call", labels__workspace__in=sorted(slugs))
-    return frozenset(found.values_list("labels__team", flat=True).distinct())
+def label_values(kind: str, label: str, slugs: frozenset[str] | None) -> frozenset[str]:
+    """The values that a label of a kind has had in the workspaces (None: all)."""
+    found = Dimension.objects.filter(kind=kind)
+    if slugs is not None:
+        found = found.filter(labels__workspace__in=sorted(slugs))
+    values = found.values_list(f"labels__{label}", flat=True).distinct()
+    return frozenset(value for value in values if value)
 
 
 def colour_slots(label: str) -> dict[str, int]:

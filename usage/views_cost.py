@@ -45,7 +45,7 @@ def _own_budget(request: HttpRequest, budget_id: int) -> Budget:
         raise PermissionDenied
     budget = Budget.objects.filter(pk=budget_id).first()
     slugs = access.read(request.user, {}).slugs
-    if budget is None or (slugs is not None and budget.team not in queries.teams(slugs)):
+    if budget is None or (slugs is not None and budget.team not in queries.label_values("llm_call", "team", slugs)):
         raise Http404("No such budget.")
     return budget
 

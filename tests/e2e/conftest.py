@@ -1,0 +1,72 @@
+"""A real browser, logged in, before a web server on the tests' own database. What it complains about fails the test."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from tests.conftest import require_program
+from tests.usage.conftest import configure, sender, spool_folder, tables, workspace
+
+__all__ = ["configure", "sender", "spool_folder", "tables", "workspace"]
+
+# Playwright runs an event loop in the test's thread; Django would refuse the database there.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium."""
+    program = require_program("chromium")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser's console and scripts complained about; empty it where a complaint is expected."""
+    return []
+
+
+@pytest.fixture
+def context(browser: Browser, tables: None, live_server: LiveServer, complaints: list[str]) -> Iterator[BrowserContext]:
+    """A browser's window in which a superuser is logged in."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("admin"))
+    found = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 960}, color_scheme="light")
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    found.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    yield found
+    found.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(context: BrowserContext, complaints: list[str]) -> Page:
+    """A tab of it."""
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    found = context.new_page()
+    found.set_default_timeout(15_000)
+    found.on("console", heard)
+    found.on("pageerror", lambda error: complaints.append(str(error)))
+    return found

@@ -1,0 +1,135 @@
+"""The shell in a real browser: charts under the strict policy, live refresh, zoom, keyboard, themes, a narrow screen."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from tests.servers import wait_until
+from tests.usage.conftest import Sender, call
+
+PAGES = ("/", "/coverage/", "/providers/", "/tools/", "/cost/", "/alerts/", "/rules/", "/channels/", "/runbooks/")
+
+
+@pytest.fixture(autouse=True)
+def recorded(sender: Sender) -> None:
+    """Calls of the last half hour."""
+    now = timezone.now()
+    sender.post([call(at=now - timedelta(seconds=20 * place), model=f"model-{place % 2}") for place in range(1, 90)])
+
+
+def drawn(page: Page) -> None:
+    """Wait until every chart is drawn, or says that it is empty."""
+    for chart in page.locator(".chart").all():
+        expect(chart).to_have_attribute("data-state", re.compile("ready|empty"))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_draws_without_complaint_in_both_themes_and_fits_a_narrow_screen(page: Page, path: str) -> None:
+    page.goto(f"{path}?range=1h")
+    drawn(page)
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    drawn(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    wait_until(lambda: page.evaluate("document.documentElement.scrollWidth") == 390)
+
+
+def test_new_records_appear_without_a_reload(page: Page, sender: Sender) -> None:
+    page.goto("/?range=1h")
+    drawn(page)
+    page.evaluate("window.stays = true")
+    now = timezone.now()
+    sender.post([call(at=now - timedelta(seconds=place), model="newcomer") for place in range(20, 60)])
+    page.evaluate("htmx.trigger(document.querySelector('[data-live]'), 'live')")
+    expect(page.locator("#models")).to_contain_text("newcomer")
+    page.evaluate("document.querySelectorAll('.chart').forEach(Portal.charts.load)")
+    expect(page.locator(".legend button", has_text="newcomer").first).to_be_visible()
+    assert page.evaluate("window.stays")
+
+
+def test_dragging_over_a_chart_zooms_the_whole_page(page: Page) -> None:
+    page.goto("/?range=1h")
+    drawn(page)
+    box = page.locator(".chart").first.bounding_box()
+    assert box
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.6, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.9, middle, steps=5)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"from=\d+&to=\d+"))
+    found = re.search(r"from=(\d+)&to=(\d+)", page.url)
+    assert found
+    minutes = (int(found[2]) - int(found[1])) / 60_000
+    assert 15 < minutes < 23
+    now = timezone.now().timestamp() * 1000
+    assert now - 30 * 60_000 < int(found[1]) < now - 20 * 60_000
+    expect(page.locator(".live-text")).to_have_text("Fixed range")
+    drawn(page)
+
+
+def test_the_legend_hides_a_series(page: Page) -> None:
+    page.goto("/?range=1h")
+    drawn(page)
+    button = page.locator(".legend button", has_text="model-1").first
+    button.click()
+    expect(page.locator(".legend button", has_text="model-1").first).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_keyboard_jumps(page: Page) -> None:
+    page.goto("/?range=1h")
+    page.keyboard.press("/")
+    page.keyboard.type("model-1")
+    expect(page.locator("#jump li[aria-selected=true]")).to_contain_text("model-1")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/providers/")
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    page.wait_for_url("**/coverage/")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+    page.keyboard.press("t")
+    expect(page.locator("#range-from")).to_be_focused()
+
+
+def test_the_theme_recolours_what_is_drawn(page: Page) -> None:
+    page.goto("/?range=1h")
+    drawn(page)
+    swatch = page.locator(".legend rect").first
+    light = swatch.get_attribute("fill")
+    page.locator("[data-theme-toggle]").click()
+    page.locator("[data-theme-toggle]").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.locator(".legend rect").first).not_to_have_attribute("fill", light or "")
+
+
+def test_a_lost_connection_is_shown_and_heals(page: Page, complaints: list[str]) -> None:
+    page.goto("/?range=1h")
+    drawn(page)
+    page.context.set_offline(True)
+    refresh = "document.querySelectorAll('.chart').forEach(Portal.charts.load)"
+    page.evaluate(refresh)
+    expect(page.locator(".live-text")).to_have_text("Connection lost")
+    page.context.set_offline(False)
+    page.evaluate(refresh)
+    expect(page.locator(".live-text")).to_have_text("Live")
+    drawn(page)
+    assert {text.partition(": ")[2] for text in complaints} == {"net::ERR_INTERNET_DISCONNECTED"}
+    complaints.clear()
+
+
+def test_a_panel_that_fails_leaves_the_others_alone(page: Page, complaints: list[str]) -> None:
+    page.route(
+        "**/panels/overview/tokens.json*", lambda route: route.fulfill(status=422, json={"error": "no such thing"})
+    )
+    page.goto("/?range=1h")
+    broken = page.locator('.chart[data-figure-url*="tokens.json"]')
+    expect(broken).to_have_attribute("data-says", "This panel could not be drawn: no such thing")
+    expect(page.locator('.chart[data-figure-url*="coverage.json"]')).to_have_attribute("data-state", "ready")
+    complaints.clear()
