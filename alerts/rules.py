@@ -116,8 +116,17 @@ def create_rule(group: RuleGroup, name: str, edit: RuleEdit, *, by: User | None,
     return rule
 
 
-def import_simple(group: RuleGroup, simple: SimpleRule, *, by: User | None, now: dt.datetime) -> Rule:
-    """A rule written in the simple format, as the PromQL that it becomes."""
+def import_simple(group: str, rules: Iterable[SimpleRule], *, by: User | None, now: dt.datetime) -> list[Rule]:
+    """Rules written in the simple format, as the PromQL that they become; all of them or, with a RuleError, none.
+
+    `group` is the name of theirs, which is made if it is missing.
+    """
+    with transaction.atomic():
+        goes_to, _ = RuleGroup.objects.get_or_create(name=group)
+        return [_import_one(goes_to, rule, by, now) for rule in rules]
+
+
+def _import_one(group: RuleGroup, simple: SimpleRule, by: User | None, now: dt.datetime) -> Rule:
     became = to_promql(simple)
     edit = RuleEdit(
         expr=became.expr,

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from usage.catalog import BY_SERIES
 
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 OPERATOR = r"==|!=|>=|<=|>|<"
@@ -19,9 +24,9 @@ RANGE_FUNCTIONS = {
     "min_over_time",
     "sum_over_time",
 }
-SHARED_LABEL = {"budget_limit": "team"}
 SEVERITIES = ("critical", "warning", "info")
 CHANNELS = ("email", "slack", "webhook")
+FIELDS = {"name", "metric", "condition", "severity", "notification"}
 
 
 class SimpleRuleError(ValueError):
@@ -63,8 +68,49 @@ def to_promql(rule: SimpleRule) -> Converted:
         return Converted(f"{left} {operator} $threshold", float(number))
     if match := COMPARED_WITH_SHARE.fullmatch(condition):
         operator, other, number = match.groups()
-        on = f" on ({SHARED_LABEL[other]})" if other in SHARED_LABEL else ""
-        return Converted(f"{metric} {operator}{on} {other} * $threshold", float(number))
+        return Converted(f"{metric} {operator}{_on(metric, other)} {other} * $threshold", float(number))
     raise SimpleRuleError(
         f"condition: {condition!r} is not understood; write e.g. `rate(5m) > 0.1`, `> 10` or `> budget_limit * 0.9`"
     )
+
+
+def read(text: str) -> list[SimpleRule]:
+    """The rules of a YAML file: a list, or a mapping with the list under `alerts`. SimpleRuleError says which is wrong, and where."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SimpleRuleError(f"not YAML: {' '.join(str(error).split())}") from None
+    entries = document.get("alerts") if isinstance(document, dict) else document
+    if not isinstance(entries, list):
+        raise SimpleRuleError("expected a list of rules, or `alerts:` with a list of rules")
+    return [_read_one(number, entry) for number, entry in enumerate(entries, 1)]
+
+
+def _read_one(number: int, entry: Any) -> SimpleRule:
+    """One rule, which is known to become PromQL."""
+    if not isinstance(entry, dict):
+        raise SimpleRuleError(f"rule {number}: expected a mapping")
+    place = f"rule {number} ({entry.get('name', 'without a name')})"
+    if unknown := set(entry) - FIELDS:
+        raise SimpleRuleError(f"{place}: no such field: {', '.join(sorted(map(str, unknown)))}")
+    notification = entry.get("notification") or []
+    texts = {name: entry.get(name, "warning" if name == "severity" else "") for name in FIELDS - {"notification"}}
+    for name, value in texts.items():
+        if not isinstance(value, str) or not value.strip():
+            raise SimpleRuleError(f"{place}: {name}: is missing, or no text")
+    if not isinstance(notification, list) or not all(isinstance(kind, str) for kind in notification):
+        raise SimpleRuleError(f"{place}: notification: expected a list of {', '.join(CHANNELS)}")
+    rule = SimpleRule(**texts, notification=tuple(notification))
+    try:
+        to_promql(rule)
+    except SimpleRuleError as error:
+        raise SimpleRuleError(f"{place}: {error}") from None
+    return rule
+
+
+def _on(metric: str, other: str) -> str:
+    """The labels by which two metrics of the catalog are compared: those that both have."""
+    families = BY_SERIES.get(metric.split("{")[0].strip()), BY_SERIES.get(other)
+    if families[0] is None or families[1] is None:
+        return ""
+    return f" on ({', '.join(label for label in families[0].labels if label in families[1].labels)})"

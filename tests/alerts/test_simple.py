@@ -3,7 +3,7 @@
 import pytest
 
 from alerts.expression import expand
-from alerts.simple import SimpleRule, SimpleRuleError, to_promql
+from alerts.simple import SimpleRule, SimpleRuleError, read, to_promql
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,38 @@ def test_what_is_not_understood_is_named(changes: dict[str, object], message: st
     fields: dict[str, object] = {"name": "x", "metric": "m", "condition": "> 1", **changes}
     with pytest.raises(SimpleRuleError, match=message):
         to_promql(SimpleRule(**fields))  # type: ignore[arg-type]
+
+
+def test_the_documents_own_file_is_read() -> None:
+    text = """
+alerts:
+  - name: "High Error Rate"
+    metric: "agent_execution_total{status='failed'}"
+    condition: "rate(5m) > 0.1"
+    severity: "warning"
+    notification: ["email", "slack"]
+  - {name: Budget Threshold, metric: team_spend_usd, condition: "> budget_limit * 0.9"}
+"""
+    first, second = read(text)
+    assert (first.name, first.notification) == ("High Error Rate", ("email", "slack"))
+    assert (second.severity, second.notification) == ("warning", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "not YAML"),
+        ("just text", "expected a list"),
+        ("[7]", "rule 1: expected a mapping"),
+        ("[{name: x, metric: m}]", r"rule 1 \(x\): condition: is missing"),
+        ("[{name: x, metric: m, condition: '> 1', colour: red}]", r"rule 1 \(x\): no such field: colour"),
+        ("[{name: x, metric: m, condition: 'high'}]", r"rule 1 \(x\): condition: 'high' is not understood"),
+        (
+            "[{name: x, metric: m, condition: '> 1', notification: email}]",
+            r"rule 1 \(x\): notification: expected a list",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_the_place(text: str, message: str) -> None:
+    with pytest.raises(SimpleRuleError, match=message):
+        read(text)
