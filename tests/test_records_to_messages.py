@@ -32,13 +32,15 @@ FAILING = range(60, 90)
 
 
 @pytest.mark.usefixtures("fixed_time")
+@pytest.mark.parametrize("every", [1, 149], ids=["minute by minute", "all at once after downtime"])
 def test_failures_between_good_calls_fire_and_resolve_at_the_right_slots(
     sender: Sender,  # noqa: F811
     http_server: HttpServer,
     configure: Callable[..., Config],  # noqa: F811
+    every: int,
 ) -> None:
     """A call every 20 s for two and a half hours; for half an hour of it every fifth has no token counts."""
-    configure(outbound_private=True)
+    configure(outbound_private=True, evaluation_catch_up=3 * 3600)
     ensure_defaults(apps.get_model)
     channel = create_channel("slack", "slack", {"url": http_server.url}, severities=["critical"])
     calls = []
@@ -48,7 +50,7 @@ def test_failures_between_good_calls_fire_and_resolve_at_the_right_slots(
         calls.append(call(START + timedelta(seconds=20 * number + 1), **tokens))
     assert sender.post(calls).json()["accepted"] == len(calls)
     RuleGroup.objects.update(evaluated_until=START)
-    for minute in range(1, 150):
+    for minute in range(every, 150, every):
         now = START + timedelta(minutes=minute) + DELAY
         tick(now, PostgresSource(now=now.timestamp()))
         notify.send_channel(channel.pk, lambda now=now: now)  # type: ignore[misc]
