@@ -79,6 +79,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "time_range": time_range,
         "sort": sort,
         "telemetry": telemetry(scope, now),
+        "demo": demo.running(now),
+        "may_operate": access.may_operate(request.user),
         "tiles": tiles.overview(calls, time_range, now),
         "models": model_rows.rows(calls, time_range, queries.colour_slots("model"), sort),
         "is_empty": calls.is_empty,
