@@ -1,10 +1,11 @@
 """Tokens of a query, only to say where an error is: promql-parser gives no positions."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from promql.errors import ParseError
+from promql.errors import ParseError, UnsupportedError
 
 AGGREGATIONS = frozenset(
     {"sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "topk", "bottomk", "quantile"}
@@ -48,12 +49,20 @@ class Token:
 def tokens(text: str) -> Iterator[Token]:
     """The tokens without spaces and comments. Raises ParseError at what is no token."""
     position = 0
+    in_range = False
     while position < len(text):
+        if in_range and text[position] == ":":
+            # Elsewhere a colon may begin a metric's name.
+            yield Token("operator", ":", position)
+            position += 1
+            continue
         match = _TOKEN.match(text, position)
         if match is None:
             raise ParseError(_describe_illegal(text, position), position)
         if match.lastgroup != "space":
             yield Token(str(match.lastgroup), match.group(), position)
+        if match.group() in {"[", "]"}:
+            in_range = match.group() == "["
         position = match.end()
 
 
@@ -81,6 +90,13 @@ def check_brackets(found: list[Token]) -> None:
             stack.pop()
     if stack:
         raise ParseError(f"{stack[-1].text!r} is never closed", stack[-1].position)
+
+
+def check_times(found: list[Token]) -> None:
+    """Raise UnsupportedError at a time before 1970: promql-parser panics on it."""
+    for token, following in itertools.pairwise(found):
+        if token.text == "@" and following.text == "-":
+            raise UnsupportedError("a time before 1970 after @ is not supported", following.position)
 
 
 def find_unexpected(found: list[Token], text: str) -> tuple[int, str]:

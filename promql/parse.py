@@ -11,7 +11,7 @@ from promql import syntax
 from promql.convert import Converter, type_of, unwrap_parsed
 from promql.errors import ParseError, PromQLError, UnsupportedError
 from promql.labels import METRIC_NAME
-from promql.lexer import AGGREGATIONS, MAX_TEXT, Token, check_brackets, find_unexpected, tokens
+from promql.lexer import AGGREGATIONS, MAX_TEXT, Token, check_brackets, check_times, find_unexpected, tokens
 from promql.syntax import Node
 
 # Prometheus 3 renamed holt_winters; rules written before still use the old name.
@@ -84,6 +84,7 @@ def parse(text: str, *, experimental: bool = False) -> Query:
         raise ParseError("no expression found in the query", 0)
     found = list(tokens(text))
     check_brackets(found)
+    check_times(found)
     try:
         parsed = _parse(text)
     except ValueError as error:
@@ -110,13 +111,13 @@ def _reads(text: str) -> bool:
 
 
 def _guarded(call: Callable[[], T]) -> T:
-    """promql-parser panics on a few inputs (a time before 1970 after @); pyo3 raises those outside Exception."""
+    """promql-parser can panic; pyo3 raises that outside Exception, and it would end a worker."""
     try:
         return call()
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise UnsupportedError(f"the parser cannot read this query: {error}") from None
+        raise UnsupportedError("the parser cannot read this query") from None
 
 
 def _constant(parsed: promql_parser.Expr) -> float | None:

@@ -177,18 +177,20 @@ STRING = st.sampled_from(
 )
 
 
+GROUPING = st.builds(
+    lambda word, labels: f" {word} ({','.join(labels)})",
+    st.sampled_from(["by", "without"]),
+    st.lists(LABEL, max_size=2),
+)
+MATCHING = st.builds(
+    lambda word, labels, group: f" {word} ({','.join(labels)}) {group} ",
+    st.sampled_from(["on", "ignoring"]),
+    st.lists(LABEL, max_size=2),
+    st.sampled_from(["", "group_left", "group_right (a)", "group_left (le)", "fill (1)", "fill_left (NaN)"]),
+)
+
+
 def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    grouping = st.builds(
-        lambda word, labels: f" {word} ({','.join(labels)})",
-        st.sampled_from(["by", "without"]),
-        st.lists(LABEL, max_size=2),
-    )
-    matching = st.builds(
-        lambda word, labels, group: f" {word} ({','.join(labels)}) {group} ",
-        st.sampled_from(["on", "ignoring"]),
-        st.lists(LABEL, max_size=2),
-        st.sampled_from(["", "group_left", "group_right (a)", "group_left (le)", "fill (1)", "fill_left (NaN)"]),
-    )
     argument = st.one_of(inner, STRING, st.sampled_from(NUMBERS))
     return st.one_of(
         st.builds(
@@ -198,7 +200,7 @@ def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds(
             lambda op, by, param, arg: f"{op}{by} ({param}{arg})",
             st.sampled_from(AGGREGATIONS),
-            st.one_of(st.just(""), grouping),
+            st.one_of(st.just(""), GROUPING),
             st.one_of(st.just(""), argument.map(lambda text: f"{text}, ")),
             inner,
         ),
@@ -206,7 +208,7 @@ def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
             lambda left, op, on, right: f"({left}) {op}{on} ({right})",
             argument,
             st.sampled_from([*OPERATORS, "== bool", "> bool"]),
-            st.one_of(st.just(" "), matching),
+            st.one_of(st.just(" "), MATCHING),
             argument,
         ),
         st.builds(

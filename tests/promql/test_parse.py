@@ -45,6 +45,8 @@ def test_grouping_a_function_is_an_error_with_the_corrected_query(text: str, sug
         ("1 + rate(x)", 4),
         ('x{a=~"("}', 5),
         ("sum(x", 3),
+        ("x[5m:1m] foo", 9),
+        ("x @ -5", 4),
     ],
 )
 def test_an_error_knows_its_place(text: str, position: int) -> None:
