@@ -89,8 +89,6 @@ def page(request: HttpRequest) -> HttpResponse:
         "attention": [(alert, told.get(alert.pk, [])) for alert in shown],
         "not_shown": len(firing) + len(pending) - len(shown),
         "panels": board_panels(OVERVIEW, scope, time_range),
-        "demo": demo.running(now),
-        "may_operate": access.may_operate(request.user),
         "base_url": settings.PORTAL.public_url,
     }
     return answer(request, "portal/overview.html", context)
