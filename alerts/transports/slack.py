@@ -115,7 +115,8 @@ def _facts(message: Message) -> list[str]:
         return []
     facts = []
     if message.value:
-        facts.append(f"*Value*\n{escape(message.value)}")
+        name = "Last value" if message.state == "resolved" else "Value"
+        facts.append(f"*{name}*\n{escape(message.value)}")
     if message.threshold:
         facts.append(f"*Threshold*\n{escape(message.threshold)}")
     facts.append(f"*Firing since*\n{_moment(message.since)}")

@@ -118,6 +118,7 @@ def test_slack_shows_resolved_and_test_in_their_own_look() -> None:
     assert resolved["attachments"][0]["color"] == "#1a8a5a"
     assert resolved["text"] == "✅ Resolved: Usage not recorded for gemini-3-pro"
     assert "*Resolved at*" in json.dumps(resolved)
+    assert "*Last value*" in json.dumps(resolved)
     assert "*Evaluated late: x.*" in json.dumps(resolved)
     assert slack.payload(TEST)["attachments"][0]["color"] == "#566172"
     assert [block["type"] for block in blocks(TEST)] == ["header", "section", "context", "actions"]
@@ -252,6 +253,7 @@ def test_email_of_resolved_says_until_when_and_joins_the_thread(smtp_server: Smt
     assert mail["Subject"] == "[Resolved] Usage not recorded for gemini-3-pro"
     assert (mail["Message-ID"], mail["References"]) == ("<7-15@example.org>", "<alert-7@example.org>")
     assert "Resolved at:  2026-03-02 09:00:00 UTC\n" in text.get_content()
+    assert "Last value:   6.4 %\n" in text.get_content()
     assert "Evaluated late: x." in text.get_content()
 
 
