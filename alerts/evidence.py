@@ -44,7 +44,7 @@ def figure(detail: AlertDetail, changes: list[RuleChange], workspaces: Collectio
     measured = promql.range(comparison.measured if comparison else expr, source, start, end, step)
     own = only_of(measured, alert)
     colour = "--critical" if rule.severity == "critical" else "--warning"
-    lines = figures.measured_lines(own, rule.unit)
+    lines = figures.measured_lines(own, rule.unit, {})
     for trace in lines[:1]:
         trace |= {"line": {"color": colour, "width": 1.8}, "fill": "tozeroy", "fillcolor": f"{colour}/.08"}
     if comparison is not None and comparison.number is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +88,9 @@ def alert_figure(
     }
 
 
-def rule_figure(test: Backtest, unit: str, span_ms: tuple[int, int]) -> Figure:
+def rule_figure(test: Backtest, unit: str, span_ms: tuple[int, int], slots: Mapping[str, int]) -> Figure:
     """What a rule measures over the past, its threshold, when it would have fired, and below a row per label set with its state."""
-    lines = measured_lines(test.measured, unit)
+    lines = measured_lines(test.measured, unit, slots)
     layout = _layout(span_ms)
     layout["shapes"] = [_rectangle(Stretch(start, end)) for start, end in test.firing_intervals()]
     number = test.comparison.number if test.comparison else None
@@ -141,14 +141,23 @@ def _state_trace(test: Backtest, names: list[str], z: list[list[int]]) -> dict[s
     return {**place, "ygap": 6, "colorscale": scale, "showscale": False, "hoverinfo": "skip", "showlegend": False}
 
 
-def measured_lines(result: promql.Result, unit: str, names: list[str] | None = None) -> list[dict[str, Any]]:
-    """At most eight series, the largest first."""
-    names = names or names_of(result.labels)
+def measured_lines(result: promql.Result, unit: str, slots: Mapping[str, int]) -> list[dict[str, Any]]:
+    """At most eight series, the largest first. `slots` gives a model its colour on every page, where models tell the series apart."""
+    names = names_of(result.labels)
+    models = [labels.get("model", "") for labels in result.labels]
+    by_model = all(models) and len(set(models)) == len(models)
     sums = np.where(result.present & np.isfinite(result.values), result.values, 0).sum(axis=1)
     order = sorted(range(len(names)), key=lambda row: (-float(sums[row]), names[row]))[:MOST_SERIES]
     times = result.times.tolist()
     return [
-        line(names[row], f"--series-{place % COLOURS}", times, result.values[row], result.present[row], unit)
+        line(
+            names[row],
+            f"--series-{(slots.get(models[row], place) if by_model else place) % COLOURS}",
+            times,
+            result.values[row],
+            result.present[row],
+            unit,
+        )
         for place, row in enumerate(order)
     ]
 

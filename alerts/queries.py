@@ -297,12 +297,6 @@ def told(alerts: Iterable[Alert]) -> dict[int, list[str]]:
     return found
 
 
-def last_evaluation() -> dt.datetime | None:
-    """When any group was evaluated last."""
-    last: dt.datetime | None = RuleGroup.objects.aggregate(last=Max("last_evaluated_at"))["last"]
-    return last
-
-
 def deliveries_of(channel: Channel, state: str, workspaces: Collection[str] | None) -> QuerySet[Delivery]:
     """A channel's deliveries, newest first, of the alerts that a reader of these workspaces may see; `state` empty: all."""
     visible = Alert.objects.filter(seen_by(workspaces))

@@ -24,6 +24,7 @@ from alerts.models import Rule, RuleChange, RuleGroup
 from alerts.rule_form import RuleForm
 from promql import PromQLError
 from usage import access
+from usage.queries import colour_slots
 from usage.ranges import DAY
 from usage.series import PostgresSource
 
@@ -171,7 +172,7 @@ def try_out(expr: str, rule: Rule, group: RuleGroup | None, span: str, workspace
         )
     except PromQLError as error:
         return Shown(error=str(error))
-    drawn = figures.rule_figure(test, rule.unit, bounds)
+    drawn = figures.rule_figure(test, rule.unit, bounds, colour_slots("model"))
     return Shown(test, drawn, len(figures.state_rows(test)[0]))
 
 

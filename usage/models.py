@@ -249,6 +249,11 @@ class Receipt(models.Model):
     def __str__(self) -> str:
         return str(self.id)
 
+    @property
+    def total(self) -> int:
+        """Records of the batch."""
+        return self.accepted + self.duplicates + self.rejected
+
 
 class DeadLetter(models.Model):
     """A batch that could not be stored for a reason that trying again does not mend. An operator looks and replays it."""

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from usage import views_boards, views_cost, views_demo, views_ingest, views_metrics
+from usage import (
+    views_boards,
+    views_cost,
+    views_demo,
+    views_ingest,
+    views_ingestion,
+    views_keys,
+    views_metrics,
+    views_prices,
+)
 
 urlpatterns = [
     path("coverage/", views_boards.coverage, name="coverage"),
@@ -18,5 +27,18 @@ urlpatterns = [
     path("demo/stop/", views_demo.stop, name="demo-stop"),
     path("panels/<slug:board_id>/<slug:panel_id>.json", views_boards.figure, name="panel-figure"),
     path("panels/<slug:board_id>/<slug:panel_id>.csv", views_boards.data, name="panel-data"),
+    path("ingestion/", views_ingestion.page, name="ingestion"),
+    path("ingestion/figure", views_ingestion.figure, name="ingestion-figure"),
+    path("ingestion/receipts/<uuid:receipt_id>/", views_ingestion.receipt, name="receipt-page"),
+    path("ingestion/dead-letters/<int:letter_id>/", views_ingestion.dead_letter, name="dead-letter"),
+    path("ingestion/dead-letters/<int:letter_id>/replay", views_ingestion.replay, name="dead-letter-replay"),
+    path("ingestion/dead-letters/<int:letter_id>/discard/", views_ingestion.discard_letter, name="dead-letter-discard"),
+    path("keys/", views_keys.page, name="keys"),
+    path("keys/new/", views_keys.new, name="key-new"),
+    path("keys/<int:key_id>/revoke/", views_keys.revoke, name="key-revoke"),
+    path("prices/", views_prices.page, name="prices"),
+    path("prices/new/", views_prices.edit, name="price-new"),
+    path("prices/<int:price_id>/", views_prices.edit, name="price-edit"),
+    path("prices/<int:price_id>/delete", views_prices.delete, name="price-delete"),
     path("metrics", views_metrics.metrics, name="metrics"),
 ]
