@@ -313,3 +313,9 @@ def uses_of(channel: Channel) -> dict[str, int]:
     """How many rules chose the channel, and how many deliveries still wait for it."""
     waiting = Delivery.objects.filter(channel=channel, state__in=["pending", "sending"])
     return {"rules": channel.rules.count(), "waiting": waiting.count()}
+
+
+def last_evaluation() -> dt.datetime | None:
+    """When any group was evaluated last; None before the first time."""
+    last: dt.datetime | None = RuleGroup.objects.aggregate(last=Max("last_evaluated_at"))["last"]
+    return last

@@ -56,7 +56,7 @@ def open_alerts(request: HttpRequest, scope: access.Scope) -> dict[str, Any]:
         "counts": queries.counts(scope.slugs),
         "told": queries.told(firing),
         "may_operate": access.may_operate(request.user),
-        "last_evaluation": queries.last_evaluated_at(),
+        "last_evaluation": queries.last_evaluation(),
     }
 
 
