@@ -16,7 +16,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -36,6 +36,7 @@ ROLE = DATABASE = "portal"
 SUPERUSER = "postgres"
 SOCKET_PATH_LIMIT = 100  # sun_path has 104 to 108 bytes, depending on the system
 MIB = 1024 * 1024
+START_SECONDS = 600.0  # after a crash it replays its log first
 # Tests and benches that throw the cluster away need no durability.
 THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
@@ -108,10 +109,10 @@ class EmbeddedPostgres:
                 stderr=log.fileno(),
             )
 
-    def wait(self, child: subprocess.Popen[bytes], seconds: float = 60) -> None:
-        """Return when the server answers; PostgresError when it ends or does not answer in time."""
-        deadline = time.monotonic() + seconds
-        while True:
+    def wait(self, child: subprocess.Popen[bytes], stopping: Callable[[], bool] = lambda: False) -> None:
+        """Return when the server answers (or we are to stop); PostgresError when it ends or does not answer in time."""
+        deadline = time.monotonic() + START_SECONDS
+        while not stopping():
             try:
                 psycopg.connect(self.url(SUPERUSER, SUPERUSER), connect_timeout=2).close()
                 return

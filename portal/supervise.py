@@ -20,6 +20,7 @@ from portal.processes import signal_group
 MAX_BACKOFF = 30.0
 LONG_LIFE = 60.0
 STOP_SECONDS = 7.0
+LONGEST_LINE = 65536
 LAST_STOP_SECONDS = 2.0
 
 
@@ -75,11 +76,10 @@ class Supervisor:
         self.children.append(child)
         self._start(child)
 
-    def run(self, watch: Callable[[], None]) -> None:
-        """Go on until asked to stop. `watch` is called at every turn, a few times a second at first, then each second."""
+    def run(self) -> None:
+        """Go on until asked to stop."""
         while not self.stopping:
             self.turn(1.0)
-            watch()
 
     def turn(self, seconds: float) -> None:
         """Pass output on for up to `seconds`, then see to children that have ended."""
@@ -154,6 +154,8 @@ class Supervisor:
         if not data and output and child.running:
             time.sleep(0.01)  # it closed its output but lives; its end will wake us
         *lines, child.partial = (child.partial + data).split(b"\n")
+        if len(child.partial) > LONGEST_LINE:
+            lines, child.partial = [*lines, child.partial], b""
         for line in filter(None, lines):
             say(f"{child.name:6} | {line.decode(errors='replace').rstrip()}")
 

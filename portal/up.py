@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from portal.data_folder import DataFolderError, RoleLock, check_data_folder
@@ -32,6 +32,7 @@ from portal.supervise import Child, Supervisor, say
 MARK = "LLM_USAGE_PORTAL_CHILD"
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 OLDEST_POSTGRES = 150000
+CELERY = ("celery", "-q", "-A", "portal.celery")
 
 
 class UpError(Exception):
@@ -54,10 +55,13 @@ def up(config: Config, database_url: str, *, with_parent: bool) -> int:
             check_port(config.host, config.port)
         server = EmbeddedPostgres(config.data_dir)
         if "postgres" in roles:
-            start_postgres(supervisor, server)
+            start_postgres(supervisor, server, config)
         run(supervisor, config, database_url, roles)
     except (UpError, DataFolderError, PostgresError) as error:
         print(f"portal: {error}", file=sys.stderr, flush=True)
+        return 1
+    except (psycopg.Error, DatabaseError) as error:
+        print(f"portal: Postgres failed: {_first_line(error)}", file=sys.stderr, flush=True)
         return 1
     except OSError as error:
         print(f"portal: {error.strerror}: {error.filename or config.data_dir}", file=sys.stderr, flush=True)
@@ -83,7 +87,7 @@ def run(supervisor: Supervisor, config: Config, database_url: str, roles: Sequen
             announce(supervisor, config)
     if not supervisor.stopping:
         say(f"portal: running ({', '.join(roles)}); Ctrl-C stops it")
-    supervisor.run(lambda: None)
+    supervisor.run()
     say("portal: stopping")
 
 
@@ -118,20 +122,25 @@ def mark(data: Path, role: str) -> str:
     return f"{role}:{data}"
 
 
-def start_postgres(supervisor: Supervisor, server: EmbeddedPostgres) -> None:
+def start_postgres(supervisor: Supervisor, server: EmbeddedPostgres, config: Config) -> None:
     """Start the embedded Postgres under supervision and make the portal's database."""
     if not (server.cluster / "PG_VERSION").exists():
         say(f"portal: making a Postgres database in {server.cluster}")
 
+    # Each thread and task has a connection, each process up to four to the queue; the rest is for people and maintenance.
+    processes = config.web_workers + config.worker_concurrency
+    needed = config.web_workers * config.web_threads + config.worker_concurrency + 4 * processes + 40
+
     def start() -> subprocess.Popen[bytes]:
         server.prepare()
-        return server.start()
+        return server.start(max_connections=str(max(needed, 100)))
 
     child = Child("postgres", start, signal.SIGINT, last=True)
     supervisor.add(child)
     if child.process:
-        server.wait(child.process)
-    server.ensure_database()
+        server.wait(child.process, lambda: supervisor.stopping)
+    if not supervisor.stopping:
+        server.ensure_database()
 
 
 def wait_for_database(supervisor: Supervisor, config: Config, url: str) -> None:
@@ -144,7 +153,7 @@ def wait_for_database(supervisor: Supervisor, config: Config, url: str) -> None:
                 version = connection.info.server_version
             break
         except psycopg.OperationalError as error:
-            reason = (str(error).strip() or "no answer").splitlines()[0]
+            reason = _first_line(error)
             if time.monotonic() > deadline or ("FATAL" in reason and "starting up" not in reason):
                 hint = "; is `up` with postgres running on this data folder?" if not config.database_url else ""
                 raise UpError(f"Postgres cannot be reached: {reason}{hint}") from None
@@ -156,6 +165,10 @@ def wait_for_database(supervisor: Supervisor, config: Config, url: str) -> None:
         return
     if version < OLDEST_POSTGRES:
         raise UpError(f"Postgres is too old: {version // 10000}; 15 or newer is needed")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def prepare(supervisor: Supervisor) -> None:
@@ -181,18 +194,8 @@ def program(role: str, config: Config) -> Child:
             *("--workers-kill-timeout", "4", "--respawn-failed-workers", "--log-level", "error"),
             "portal.wsgi:application",
         ],
-        "worker": [
-            "celery",
-            "-q",
-            "-A",
-            "portal.celery",
-            "worker",
-            "-l",
-            "WARNING",
-            "--without-gossip",
-            "--without-mingle",
-        ],
-        "beat": ["celery", "-q", "-A", "portal.celery", "beat", "-l", "WARNING", "--pidfile="],
+        "worker": [*CELERY, "worker", "-l", "WARNING", "--without-gossip", "--without-mingle"],
+        "beat": [*CELERY, "beat", "-l", "WARNING", "--pidfile="],
     }
     # Root in a container is a choice of the operator's; Celery would say so in ten lines at every start.
     quiet = ["-W", "ignore:You're running the worker with superuser"]
