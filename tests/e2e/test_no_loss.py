@@ -6,11 +6,10 @@ import urllib.error
 import urllib.request
 import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
-from tests.live import LivePortal, live_portal
+from tests.live import LivePortal, live_portal, open_folder
 from tests.servers import wait_until
 
 
@@ -59,8 +58,8 @@ def kill(process: psutil.Process) -> None:
     process.wait(10)
 
 
-def test_nothing_accepted_is_lost_or_doubled_while_everything_is_killed(tmp_path: Path) -> None:
-    with live_portal(tmp_path / "data", environment={"PORTAL_KEY_RATE": "0"}) as portal:
+def test_nothing_accepted_is_lost_or_doubled_while_everything_is_killed() -> None:
+    with open_folder() as folder, live_portal(folder / "data", environment={"PORTAL_KEY_RATE": "0"}) as portal:
         client = Client(portal.url, portal.line("api key:"))
         thread = threading.Thread(target=client.run)
         thread.start()
@@ -77,7 +76,7 @@ def test_nothing_accepted_is_lost_or_doubled_while_everything_is_killed(tmp_path
         finally:
             client.stop.set()
             thread.join()
-        wait_until(lambda: not list((tmp_path / "data/spool").glob("*.batch")), 60, "the spool is not drained")
+        wait_until(lambda: not list((folder / "data/spool").glob("*.batch")), 60, "the spool is not drained")
         wait_until(lambda: prompt_tokens(portal) >= 3 * client.accepted, 60, "records are missing")
         assert prompt_tokens(portal) == 3 * client.accepted
         assert 'llm_usage_persist_errors_total{error_type="db_error"}' in portal.get("/metrics")
