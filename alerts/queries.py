@@ -171,6 +171,19 @@ def history(wanted: HistoryFilter, page: int = 1) -> AlertPage:
     return AlertPage(rows[:PAGE], number, len(rows) > PAGE)
 
 
+def fired_between(start: dt.datetime, end: dt.datetime, workspaces: Collection[str] | None) -> list[Alert]:
+    """The alerts that fired at some time from `start` to `end`, the newest first."""
+    found = _alerts(workspaces).filter(Q(ended_at=None) | Q(ended_at__gte=start), fired_at__lte=end)
+    return list(found.order_by("-fired_at", "-id")[:PAGE])
+
+
+def edits_between(start: dt.datetime, end: dt.datetime) -> list[RuleChange]:
+    """The edits of rules from `start` to `end`, the newest first."""
+    return list(
+        RuleChange.objects.filter(version__gt=1, at__range=(start, end)).select_related("rule").order_by("-at")[:PAGE]
+    )
+
+
 def alert_detail(alert_id: int, workspaces: Collection[str] | None = None) -> AlertDetail:
     """Raises Alert.DoesNotExist, also for one that a reader of these workspaces may not see."""
     alert = _alerts(workspaces).get(pk=alert_id)

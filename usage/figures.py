@@ -117,12 +117,12 @@ def draw(panel: Panel, results: Sequence[Result], time_range: TimeRange, slots: 
     if panel.chart == "bars":
         layout["barmode"] = "stack"
     if panel.threshold is not None:
-        layout |= threshold(panel.threshold, panel.threshold_says)
+        layout |= threshold(panel.threshold, panel.threshold_says, below=panel.share)
     return {"data": data, "layout": layout, "empty": panel.empty}
 
 
-def threshold(value: float, says: str) -> dict[str, Any]:
-    """Layout of a thin dashed line at `value` with its words."""
+def threshold(value: float, says: str, below: bool = False) -> dict[str, Any]:
+    """Layout of a thin dashed line at `value` with its words above or below it."""
     line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": value, "y1": value}
     note = {
         "xref": "paper",
@@ -130,7 +130,7 @@ def threshold(value: float, says: str) -> dict[str, Any]:
         "xanchor": "right",
         "yref": "y",
         "y": value,
-        "yanchor": "top",
+        "yanchor": "top" if below else "bottom",
         "showarrow": False,
     }
     return {

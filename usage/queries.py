@@ -17,7 +17,7 @@ from django.db.backends.utils import CursorWrapper
 from usage import epoch
 from usage.catalog import KINDS, Kind
 from usage.grid import segments
-from usage.models import ApiKey, Dimension
+from usage.models import ApiKey, Dimension, Price
 
 Floats = npt.NDArray[np.float64]
 
@@ -145,6 +145,11 @@ def label_values(kind: str, label: str, slugs: frozenset[str] | None) -> frozens
         found = found.filter(labels__workspace__in=sorted(slugs))
     values = found.values_list(f"labels__{label}", flat=True).distinct()
     return frozenset(value for value in values if value)
+
+
+def prices_between(start: datetime, end: datetime) -> list[Price]:
+    """The operators' prices that were entered from `start` to `end`, the newest first."""
+    return list(Price.objects.filter(created_at__range=(start, end)).order_by("-created_at")[:50])
 
 
 def colour_slots(label: str) -> dict[str, int]:

@@ -40,6 +40,7 @@ class ShownPanel:
     panel: Panel
     url: str
     csv_url: str
+    marks_url: str
     every: int
     queries: list[str]
 
@@ -63,6 +64,7 @@ def _shown(board: Board, panel: Panel, query: str, every: int, time_range: TimeR
         panel,
         f"{reverse('panel-figure', args=[board.id, panel.id])}?{query}",
         f"{reverse('panel-data', args=[board.id, panel.id])}?{query}",
+        f"{reverse('panel-marks', args=[board.id, panel.id])}?{query}",
         every,
         [expand(one.expr, window, time_range.window) for one in panel.queries],
     )

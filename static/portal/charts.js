@@ -96,11 +96,18 @@
     }));
   };
 
+  // What happened meanwhile (alerts that fired, prices, edited rules) is drawn over the figure.
+  const marked = (layout, marks) => !marks ? layout : {
+    ...layout,
+    shapes: [...marks.shapes, ...(layout.shapes || [])],
+    annotations: [...marks.annotations, ...(layout.annotations || [])],
+  };
+
   const draw = (element) => {
     const own = of(element);
     if (!own.figure || !window.Plotly) return;
     const css = style();
-    const figure = resolve(structuredClone({ data: own.figure.data, layout: merge(BASE, own.figure.layout) }), css);
+    const figure = resolve(structuredClone({ data: own.figure.data, layout: marked(merge(BASE, own.figure.layout), own.marks) }), css);
     figure.layout.font.family = css.getPropertyValue("--font");
     localAxis(figure);
     legend(element, figure);
@@ -148,6 +155,9 @@
       const body = await answer.json().catch(() => ({}));
       if (!answer.ok) throw new Error(body.error || `The portal answered ${answer.status}.`);
       own.figure = body;
+      if (element.dataset.marksUrl) {
+        own.marks = await fetch(element.dataset.marksUrl, { credentials: "same-origin" }).then((found) => (found.ok ? found.json() : own.marks), () => own.marks);
+      }
       document.dispatchEvent(new CustomEvent("portal:heard"));
       draw(element);
     } catch (error) {

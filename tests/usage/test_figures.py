@@ -70,7 +70,7 @@ def test_lines_are_drawn_whole_with_their_threshold() -> None:
                     "xanchor": "right",
                     "yref": "y",
                     "y": 3.0,
-                    "yanchor": "top",
+                    "yanchor": "bottom",
                     "showarrow": False,
                     "text": "alert 3",
                     "font": {"color": "--critical-text", "size": 10},
