@@ -15,11 +15,11 @@ from alerts.evaluate import milliseconds
 from alerts.expression import expand, split
 from alerts.models import Alert, Rule, RuleChange, State
 from alerts.queries import AlertDetail
+from alerts.series import PortalSource
 from promql import syntax
 from usage.catalog import BY_SERIES, Family
 from usage.contributors import Contributor, Window, contributors
 from usage.ranges import TimeRange
-from usage.series import PostgresSource
 
 HOUR = dt.timedelta(hours=1)
 AFTER = dt.timedelta(minutes=20)
@@ -38,7 +38,7 @@ def figure(detail: AlertDetail, changes: list[RuleChange], workspaces: Collectio
     alert, span = detail.alert, chart_span(detail.alert, now)
     rule, step = alert.rule, span.step_ms
     start, end = span.start_ms // step * step, span.end_ms // step * step
-    source = PostgresSource(workspaces)
+    source = PortalSource(workspaces)
     expr = expand(rule.expr, rule.threshold)
     comparison = split(expr)
     measured = promql.range(comparison.measured if comparison else expr, source, start, end, step)

@@ -22,11 +22,11 @@ from alerts.evaluate import milliseconds
 from alerts.expression import ExpressionError, expand
 from alerts.models import Rule, RuleChange, RuleGroup
 from alerts.rule_form import RuleForm
+from alerts.series import PortalSource
 from promql import PromQLError
 from usage import access
 from usage.queries import colour_slots
 from usage.ranges import DAY
-from usage.series import PostgresSource
 
 SPANS = {"24h": ("24 h", DAY), "7d": ("7 d", 7 * DAY)}
 PAUSES = {"1h": ("1 hour", 1), "8h": ("8 hours", 8), "24h": ("a day", 24), "168h": ("a week", 168)}
@@ -164,7 +164,7 @@ def try_out(expr: str, rule: Rule, group: RuleGroup | None, span: str, workspace
     try:
         test = backtest(
             expr,
-            PostgresSource(workspaces),
+            PortalSource(workspaces),
             span_ms=bounds,
             step_ms=step_of(SPANS[span][1], group.interval_seconds if group else 60),
             for_seconds=rule.for_seconds,

@@ -23,10 +23,10 @@ from django.utils import timezone
 from alerts.defaults import GROUPS
 from alerts.evaluate import tick
 from alerts.models import Alert, Rule, RuleGroup
+from alerts.series import PortalSource
 from bench.row import Row, row
 from usage import ingest, keys, rollup
 from usage.models import Workspace
-from usage.series import PostgresSource
 
 COPIES, MODELS, TICKS = 20, 60, 5
 CALLS_APART = 120
@@ -118,7 +118,7 @@ def measure(name: str, own_selectors: bool) -> Row:
     for number in range(TICKS):
         at = now - dt.timedelta(minutes=TICKS - number)
         started, clock = core_seconds(backend), time.perf_counter()
-        tick(at, PostgresSource())
+        tick(at, PortalSource())
         seconds.append(core_seconds(backend) - started)
         wall.append(time.perf_counter() - clock)
     broken = Rule.objects.exclude(health="ok").first()

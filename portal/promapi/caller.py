@@ -6,9 +6,9 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
 
+from alerts.series import PortalSource
 from portal.promapi.answers import Failed
 from usage import access, keys
-from usage.series import PostgresSource
 
 
 def workspaces_of(request: HttpRequest) -> frozenset[str] | None:
@@ -29,6 +29,6 @@ def workspaces_of(request: HttpRequest) -> frozenset[str] | None:
     return frozenset({caller.workspace})
 
 
-def source_of(request: HttpRequest) -> PostgresSource:
+def source_of(request: HttpRequest) -> PortalSource:
     """The series that a request may see."""
-    return PostgresSource(workspaces_of(request))
+    return PortalSource(workspaces_of(request))

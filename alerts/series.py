@@ -1,0 +1,130 @@
+"""6 series, of alerts: `ALERTS` and `ALERTS_FOR_STATE` as Prometheus keeps them, from the rows of alerts, beside the catalog's series.
+
+`ALERTS{<the alert's labels>, alertstate="pending" or "firing"}` is 1 while that is so; `ALERTS_FOR_STATE{<the alert's labels>}` is the
+time (Unix seconds) since when its condition holds. Both have a sample every 15 s from the slot at which the state began, and end with a
+stale mark, so that an alert which resolved does not linger for the look-back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from django.db.models import Q
+
+from alerts.models import Alert
+from promql import STALE_NAN, Block, Hints, LimitError, Matcher
+from usage.grid import grid_step, grid_times
+from usage.measures import Ints
+from usage.series import MAX_CELLS, PostgresSource, split_name
+
+ALERTS, FOR_STATE = "ALERTS", "ALERTS_FOR_STATE"
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A series of an alert with one value from `start` until before `end` (epoch seconds; `end` None while it lasts)."""
+
+    labels: dict[str, str]
+    value: float
+    start: float
+    end: float | None
+
+
+class PortalSource:
+    """The catalog's series and the alerts' own. `workspaces` None: all, else only alerts that name one of them; `now` in epoch seconds."""
+
+    def __init__(self, workspaces: Collection[str] | None = None, now: float | None = None) -> None:
+        self._records = PostgresSource(workspaces, now)
+        self._workspaces, self._now = workspaces, now
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> list[Block]:
+        """The series that match, on the grid that suits the hints. Raises promql.LimitError."""
+        blocks = self._records.select(matchers, start_ms, end_ms, hints)
+        if not names(matchers):
+            return blocks
+        now = self._now if self._now is not None else time.time()
+        start, end = -(-start_ms // 1000), int(min(end_ms // 1000, now))
+        step = grid_step((hints.range_ms or min(hints.step_ms, 1_200_000)) / 1000, end - start)
+        times = grid_times(start, end, step)
+        found = stretches(matchers, self._workspaces, start, end) if len(times) else []
+        return [*blocks, block(found, times)] if found else blocks
+
+    def series(self, matchers: Sequence[Matcher], end_ms: int | None = None) -> list[dict[str, str]]:
+        """The labels of the series that match and began by `end_ms`, without reading a sample."""
+        found = self._records.series(matchers, end_ms)
+        if not names(matchers):
+            return found
+        end = None if end_ms is None else end_ms // 1000
+        seen = {tuple(one.labels.items()): one.labels for one in stretches(matchers, self._workspaces, None, end)}
+        return [*found, *seen.values()]
+
+
+def names(matchers: Sequence[Matcher]) -> list[str]:
+    """Which of the alerts' metrics the matchers of the name leave."""
+    named, _ = split_name(matchers)
+    return [name for name in (ALERTS, FOR_STATE) if all(one.matches(name) for one in named)]
+
+
+def stretches(
+    matchers: Sequence[Matcher], workspaces: Collection[str] | None, start: float | None, end: float | None
+) -> list[Stretch]:
+    """What matches of the alerts that were open between two times (epoch seconds; None: ever), oldest alert first."""
+    alerts = Alert.objects.order_by("active_at", "id")
+    if start is not None:
+        alerts = alerts.filter(Q(ended_at__isnull=True) | Q(ended_at__gte=moment(start)))
+    if end is not None:
+        alerts = alerts.filter(active_at__lte=moment(end))
+    if workspaces is not None:
+        alerts = alerts.filter(labels__workspace__in=sorted(workspaces))
+    found = (one for alert in alerts.only("labels", "active_at", "fired_at", "ended_at") for one in of_alert(alert))
+    return [one for one in found if all(given.matches(one.labels.get(given.name, "")) for given in matchers)]
+
+
+def of_alert(alert: Alert) -> Iterator[Stretch]:
+    """The stretches of one alert's series; one that fired at once was never pending."""
+    active = alert.active_at.timestamp()
+    fired = alert.fired_at.timestamp() if alert.fired_at else None
+    ended = alert.ended_at.timestamp() if alert.ended_at else None
+    if fired is None or fired > active:
+        until = ended if fired is None else fired
+        yield Stretch({**alert.labels, "__name__": ALERTS, "alertstate": "pending"}, 1.0, active, until)
+    if fired is not None:
+        yield Stretch({**alert.labels, "__name__": ALERTS, "alertstate": "firing"}, 1.0, fired, ended)
+    yield Stretch({**alert.labels, "__name__": FOR_STATE}, float(int(active)), active, ended)
+
+
+def block(found: Sequence[Stretch], times: Ints) -> Block:
+    """The stretches on a grid of times (epoch seconds), those of one label set in one row."""
+    spans = [
+        (
+            one,
+            int(np.searchsorted(times, one.start)),
+            int(np.searchsorted(times, np.inf if one.end is None else one.end)),
+        )
+        for one in found
+    ]
+    spans = [(one, first, stop) for one, first, stop in spans if first < stop]
+    rows: dict[tuple[tuple[str, str], ...], int] = {}
+    for one, _, _ in spans:
+        rows.setdefault(tuple(sorted(one.labels.items())), len(rows))
+    if len(rows) * len(times) > MAX_CELLS:
+        cells = f"{len(rows) * len(times):,} samples of alerts, more than {MAX_CELLS:,}"
+        raise LimitError("max_samples", f"the selector would read {cells}: narrow the range or the labels")
+    values = np.zeros((len(rows), len(times)))
+    present = np.zeros(values.shape, dtype=bool)
+    for one, first, stop in spans:
+        row = rows[tuple(sorted(one.labels.items()))]
+        values[row, first:stop], present[row, first:stop] = one.value, True
+        # A later stretch of the same labels that begins at once writes over the mark.
+        if stop < len(times):
+            values[row, stop], present[row, stop] = STALE_NAN, True
+    return Block([dict(labels) for labels in rows], times * 1000, values, present)
+
+
+def moment(seconds: float) -> dt.datetime:
+    """Epoch seconds as a time."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
