@@ -338,7 +338,8 @@ def test_injected_failures_fire_and_resolve_the_alert_at_the_right_slots(
         cursor.execute("SELECT extract(epoch FROM at)::float, prompt_tokens IS NULL FROM usage_record ORDER BY at")
         at, lost = (np.array(column) for column in zip(*cursor.fetchall(), strict=True))
     slots = np.arange(at[0] // 60 * 60 + 60, at[-1], 60)
-    over = [slot for slot in slots if lost[(at >= slot - 900) & (at < slot)].mean() > 0.01]
+    # A window of 15 minutes is open on its left: of the samples every 15 s, the first one in it is 14:45 old.
+    over = [slot for slot in slots if lost[(at >= slot - 885) & (at < slot)].mean() > 0.01]
     rule = Rule.objects.get(name="LLMUsageIngestionFailuresCritical")
     for slot in slots:
         evaluate_group(rule.group_id, datetime.fromtimestamp(slot + 15, UTC), PostgresSource())
