@@ -43,12 +43,13 @@ MODELS = (
     Model("in-house", "llama-3-70b-tuned", 5, 900, 160, 1.6),
 )
 SHARES = [model.share for model in MODELS]
+# Rules judge what all workspaces record together: under names of their own these cannot hide that a real component fell silent.
 WORK = (
-    ("workflow", "support", "answer-ticket"),
-    ("workflow", "support", "summarise-thread"),
-    ("agent", "research", "market-scout"),
-    ("agent", "platform", "code-reviewer"),
-    ("task", "growth", "draft-campaign"),
+    ("demo-workflow", "support", "answer-ticket"),
+    ("demo-workflow", "support", "summarise-thread"),
+    ("demo-agent", "research", "market-scout"),
+    ("demo-agent", "platform", "code-reviewer"),
+    ("demo-task", "growth", "draft-campaign"),
 )
 TOOLS = (
     ("github", "search_issues", 0.35),
@@ -147,7 +148,7 @@ def _tool_call(rng: random.Random, hour: Hour) -> Fields:
     seconds = _lognormal(rng, median, 0.6) * hour.slowness(server)
     call: Fields = {
         "kind": "tool_call",
-        "component": "agent",
+        "component": "demo-agent",
         "server_id": server,
         "tool_name": tool,
         "outcome": "success",

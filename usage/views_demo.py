@@ -18,7 +18,9 @@ from usage import access, demo
 def start(request: HttpRequest) -> HttpResponse:
     """Start demo traffic and show it."""
     demo.start(operator(request), timezone.now())
-    messages.success(request, "Demo traffic runs for an hour, in the workspace “demo”.")
+    messages.success(
+        request, "Demo traffic runs for an hour, in the workspace “demo”. Alert rules judge it like any other."
+    )
     return redirect(f"/?workspace={demo.SLUG}&range=1h")
 
 

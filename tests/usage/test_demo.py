@@ -43,6 +43,7 @@ def test_each_hour_has_its_incidents() -> None:
     limited = [call["provider"] for call in calls if call["outcome"] == "rate_limited"]
     assert max(set(limited), key=limited.count) == "anthropic"
     assert any(call["model"] == "llama-3-70b-tuned" for call in calls)
+    assert all(call["component"].startswith("demo-") for call in calls)
 
 
 @pytest.mark.usefixtures("tables")

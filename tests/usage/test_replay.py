@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,8 +30,9 @@ from usage.replay.send import Sender as HttpSender
 from usage.replay.send import SendError, Summary, backoff, retry_after
 from usage.series import PostgresSource
 
-SAMPLE = Path(__file__).resolve().parents[2] / "usage/samples/azure-code-2023-first-600.csv"
-TRACE = Path(__file__).resolve().parents[3] / "shared/data/azure-llm-inference-2023-code.csv"
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "usage/samples/azure-code-2023-first-600.csv"
+TRACE = ROOT.parent / "shared/data/azure-llm-inference-2023-code.csv"
 COLUMNS = ["--at", "TIMESTAMP", "--prompt-tokens", "ContextTokens", "--completion-tokens", "GeneratedTokens"]
 LABELS = ["--provider", "openai", "--model", "gpt-4o", "--component", "task"]
 
@@ -263,6 +265,20 @@ def test_the_sample_of_the_tour_is_replayed_once(replay: Callable[..., str], sen
     again = replay(SAMPLE, *COLUMNS, *LABELS, "--now", "--duration", "lognormal:1.2,0.5")
     assert again == "600 records sent in 2 receipts: 0 accepted, 600 duplicates, 0 rejected\n"
     assert exported(sender.client, "llm_provider_request_seconds_count") == 600
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/replay.md"])
+def test_the_command_in_the_manual_works_as_written(replay: Callable[..., str], page: str) -> None:
+    [written] = re.findall(r"manage\.py replay (usage/samples/.*?)\n```", (ROOT / page).read_text(), re.DOTALL)
+    file, *given = shlex.split(written.replace("\\\n", " "))
+    assert replay(ROOT / file, *given).endswith("600 accepted, 0 duplicates, 0 rejected\n")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+def test_the_record_in_the_manual_is_accepted(sender: Sender, page: str) -> None:
+    [body] = re.findall(r"/api/v1/usage .*?-d '(.*?)'", (ROOT / page).read_text(), re.DOTALL)
+    answer = sender.post(body.encode()).json()
+    assert (answer["accepted"], answer["rejected"]) == (1, [])
 
 
 def test_the_pace_of_the_file_is_kept_times_the_speed(replay: Callable[..., str], tmp_path: Path) -> None:
