@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
-from portal import jump, marks, overview
+from portal import jump, marks, overview, settings_view
 from portal.sign_in import ChangePassword
 
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("password/", ChangePassword.as_view(), name="password_change"),
     path("api/v1/", include("portal.promapi.urls")),
+    path("settings/", settings_view.page, name="settings"),
     path("", include("usage.urls")),
     path("", include("alerts.urls")),
     path("admin/", admin.site.urls),
