@@ -15,6 +15,7 @@ import alerts.queries
 from usage import access, demo, model_rows, queries, ranges, spool, tiles
 from usage.dashboards import OVERVIEW
 from usage.views_boards import KEY_LATE_AFTER, answer, board_panels
+from usage.words import count
 
 MOST_ALERTS = 4
 QUIET_AFTER = timedelta(minutes=5)
@@ -86,7 +87,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "is_empty": calls.is_empty,
         "firing": firing,
         "pending": pending,
-        "attention": [(alert, told.get(alert.pk, [])) for alert in shown],
+        "attention": [(alert, count(alert.value), told.get(alert.pk, [])) for alert in shown],
         "not_shown": len(firing) + len(pending) - len(shown),
         "panels": board_panels(OVERVIEW, scope, time_range),
         "base_url": settings.PORTAL.public_url,

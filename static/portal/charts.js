@@ -124,6 +124,11 @@
     window.Plotly.react(element, figure.data, figure.layout, CONFIG).then(() => first && listen(element));
   };
 
+  // A panel may grow when its neighbour's legend takes another line: the chart follows.
+  const resized = new ResizeObserver((entries) => {
+    for (const { target } of entries) if (target.matches(".js-plotly-plot")) window.Plotly.Plots.resize(target);
+  });
+
   const zoom = (from, to) => {
     const url = new URL(location);
     url.searchParams.delete("range");
@@ -132,6 +137,7 @@
     location.assign(url);
   };
   const listen = (element) => {
+    resized.observe(element);
     element.on("plotly_relayout", (change) => {
       const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
       if (typeof from === "string" && typeof to === "string" && element.dataset.zoom !== "off") zoom(fromLocal(from), fromLocal(to));
