@@ -46,7 +46,7 @@ def generated_queries() -> dict[str, str]:
 def history(end: int) -> list[Series]:
     """Two hours of an older past, for rules that look a day back. Times are Unix milliseconds."""
     times = range(end - 7_200_000, end, 60_000)
-    labels = {"component": "workflow", "provider": "openai", "model": "gpt-4o", "job": "llm-usage-portal"}
+    labels = {"component": "demo-workflow", "provider": "openai", "model": "gpt-4o", "job": "llm-usage-portal"}
     names = ("compozy_llm_prompt_tokens_total", "compozy_llm_completion_tokens_total")
     return [({"__name__": name, **labels}, times, [float(step) for step in range(len(times))]) for name in names]
 
