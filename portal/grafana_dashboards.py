@@ -40,6 +40,7 @@ def dashboard_file(board: GrafanaBoard) -> str:
         .time("now-3h", "now")
         .refresh("30s")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .annotations([])
         .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
     )
     y = 0

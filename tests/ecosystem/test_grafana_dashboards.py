@@ -46,6 +46,8 @@ def test_a_dashboard_has_what_grafana_requires(name: str) -> None:
     assert board["title"]
     assert board["schemaVersion"] >= 36
     assert board["time"] == {"from": "now-3h", "to": "now"}
+    assert board["annotations"] == {"list": []}
+    assert [variable["name"] for variable in board["templating"]["list"]] == ["datasource"]
     ids = [panel["id"] for panel in board["panels"]]
     assert ids == list(range(1, len(ids) + 1))
     assert Dashboard.from_json(board).title == board["title"]
