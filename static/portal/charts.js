@@ -143,10 +143,6 @@
       if (typeof from === "string" && typeof to === "string" && element.dataset.zoom !== "off") zoom(fromLocal(from), fromLocal(to));
     });
     element.on("plotly_doubleclick", () => { if (new URL(location).searchParams.has("from")) history.back(); });
-    element.on("plotly_click", ({ points }) => {
-      const link = points[0]?.data.meta?.href;
-      if (link) location.assign(link);
-    });
   };
 
   const load = async (element) => {

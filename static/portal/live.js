@@ -51,6 +51,15 @@
   document.addEventListener("htmx:sendError", lost);
   document.addEventListener("htmx:timeout", lost);
   document.addEventListener("htmx:responseError", (event) => event.detail.xhr.status >= 502 && lost());
+  // What the reader did by a button and did not work is said; a refresh that fails shows in the header.
+  document.addEventListener("htmx:responseError", ({ detail }) => {
+    if (detail.elt.matches("[data-live]")) return;
+    const toast = document.createElement("div");
+    toast.className = "toast critical";
+    toast.textContent = { 403: "You may not do that.", 404: "It is no longer there." }[detail.xhr.status] || "That did not work; nothing was changed.";
+    document.getElementById("toasts").append(toast);
+    setTimeout(() => toast.remove(), 8000);
+  });
   document.addEventListener("portal:heard", heard);
   document.addEventListener("portal:lost", lost);
   document.addEventListener("visibilitychange", tick);

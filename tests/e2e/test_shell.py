@@ -133,3 +133,10 @@ def test_a_panel_that_fails_leaves_the_others_alone(page: Page, complaints: list
     expect(broken).to_have_attribute("data-says", "This panel could not be drawn: no such thing")
     expect(page.locator('.chart[data-figure-url*="coverage.json"]')).to_have_attribute("data-state", "ready")
     complaints.clear()
+
+
+def test_what_did_not_work_is_said(page: Page, complaints: list[str]) -> None:
+    page.goto("/cost/?range=1h")
+    page.evaluate("htmx.ajax('POST', '/cost/budgets/999/delete/', {source: document.body, swap: 'none'})")
+    expect(page.locator(".toast")).to_have_text("It is no longer there.")
+    complaints.clear()
