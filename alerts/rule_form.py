@@ -56,7 +56,7 @@ class PairsField(forms.CharField):
 
 
 class RuleForm(forms.Form):
-    """All that a person may change of a rule. `name` and `group` are asked for a new one only."""
+    """All that a person may change of a rule. `name` and `group` are asked for a new one only; a draft may do without them."""
 
     name = forms.CharField(max_length=200, help_text="The label alertname; it cannot be changed later.")
     group = forms.ModelChoiceField(RuleGroup.objects.all(), help_text="Rules of a group are evaluated together.")
@@ -83,13 +83,15 @@ class RuleForm(forms.Form):
         label="PromQL", widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"})
     )
 
-    def __init__(self, *args: Any, rule: Rule | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, rule: Rule | None = None, is_draft: bool = False, **kwargs: Any) -> None:
         if rule is not None:
             kwargs.setdefault("initial", initial_of(rule))
         super().__init__(*args, **kwargs)
         self.suggestion = ""
         if rule is not None:
             del self.fields["name"], self.fields["group"]
+        elif is_draft:
+            self.fields["name"].required = self.fields["group"].required = False
         for name in ("labels", "annotations"):
             self.fields[name].widget.attrs |= {"rows": 2, "class": "mono"}
         self.fields["threshold"].widget.attrs |= {"step": "any"}

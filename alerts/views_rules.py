@@ -124,7 +124,7 @@ class Shown:
 
 def editor(request: HttpRequest, form: RuleForm, group: RuleGroup | None, rule: Rule | None = None) -> dict[str, Any]:
     """What the form and its backtest show. A rule that cannot be read draws nothing, and says why."""
-    name = request.GET.get("span", "24h")
+    name = request.POST.get("span") or request.GET.get("span", "")
     name = name if name in SPANS else "24h"
     scope = access.read(request.user, {})
     shown = Shown()
@@ -180,7 +180,8 @@ def try_out(expr: str, rule: Rule, group: RuleGroup | None, span: str, workspace
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     """A new rule."""
-    form = RuleForm(request.POST or None, initial={"severity": "warning", "for_seconds": 300})
+    initial = {"severity": "warning", "for_seconds": 300}
+    form = RuleForm(request.POST or None, initial=initial, is_draft="preview" in request.POST)
     group = form.cleaned_data.get("group") if form.is_bound and form.is_valid() else None
     if request.method == "POST" and "preview" not in request.POST and form.is_valid():
         given = form.cleaned_data

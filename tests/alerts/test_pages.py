@@ -304,6 +304,13 @@ def test_a_preview_shows_the_typed_rule_and_saves_nothing(people: People, rule: 
     assert rule.threshold == 1
 
 
+def test_a_new_rule_shows_its_past_before_it_has_a_name(people: People, rule: Rule) -> None:
+    owner = browser_of(people.owner)
+    draft = {**typed(rule), "preview": "1", "span": "7d"}
+    assert "in the last 7 d" in text_of(owner.post("/rules/new/", draft, headers={"HX-Request": "true"}))
+    assert owner.post("/rules/new/", typed(rule)).context["form"].errors["name"] == ["This field is required."]
+
+
 def test_a_rule_is_switched_paused_and_resumed_in_place(people: People, rule: Rule) -> None:
     owner, url = browser_of(people.owner), f"/rules/{rule.pk}/enable"
     part = text_of(owner.post(url, {"to": "off"}, headers={"HX-Request": "true", "HX-Target": "rules"}))
