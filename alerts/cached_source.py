@@ -14,6 +14,11 @@ import promql
 NAME = "__name__"
 
 
+def shared(source: promql.Source) -> promql.Source:
+    """The source for the rules of one tick. An engine evaluates each query itself: nothing of it can be shared."""
+    return source if isinstance(source, promql.Engine) else CachedSource(source)
+
+
 class CachedSource:
     """Remembers what another source answered. Lives for one tick.
 

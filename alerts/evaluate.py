@@ -25,7 +25,7 @@ from django.db.models import F
 import promql
 from alerts import flips
 from alerts.annotations import expand, uses_value
-from alerts.cached_source import CachedSource
+from alerts.cached_source import shared
 from alerts.expression import ExpressionError
 from alerts.expression import expand as fill_threshold
 from alerts.models import OPEN_STATES, Alert, Health, Rule, RuleGroup
@@ -61,12 +61,12 @@ class Slots:
 def tick(now: dt.datetime, source: promql.Source) -> int:
     """Evaluate what is due; how many slots that was. Groups fail apart: one that raises is logged, and tried at the next tick."""
     done = 0
-    shared = CachedSource(source)
+    for_all = shared(source)
     for group_id, interval, until in RuleGroup.objects.values_list("pk", "interval_seconds", "evaluated_until"):
         if not due_slots(interval, until, now).due:
             continue
         try:
-            done += evaluate_group(group_id, now, shared)
+            done += evaluate_group(group_id, now, for_all)
         except Exception:
             logger.exception("rule group %s could not be evaluated", group_id)
     return done

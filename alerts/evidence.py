@@ -15,7 +15,7 @@ from alerts.evaluate import milliseconds
 from alerts.expression import expand, split
 from alerts.models import Alert, Rule, RuleChange, State
 from alerts.queries import AlertDetail
-from alerts.series import PortalSource
+from alerts.series import portal_source
 from promql import syntax
 from usage.catalog import BY_SERIES, Family
 from usage.contributors import Contributor, Window, contributors
@@ -38,7 +38,7 @@ def figure(detail: AlertDetail, changes: list[RuleChange], workspaces: Collectio
     alert, span = detail.alert, chart_span(detail.alert, now)
     rule, step = alert.rule, span.step_ms
     start, end = span.start_ms // step * step, span.end_ms // step * step
-    source = PortalSource(workspaces)
+    source = portal_source(workspaces)
     expr = expand(rule.expr, rule.threshold)
     comparison = split(expr)
     measured = promql.range(comparison.measured if comparison else expr, source, start, end, step)

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from django.db.models import Q
 
+import promql
 from alerts.models import Alert
-from promql import STALE_NAN, Block, Hints, LimitError, Matcher
+from promql import STALE_NAN, Block, Engine, Hints, LimitError, Limits, Listing, Matcher, Query, Result
 from usage.grid import grid_step, grid_times
 from usage.measures import Ints
 from usage.series import MAX_CELLS, PostgresSource, split_name
+from usage.sources import source_for
 
 ALERTS, FOR_STATE = "ALERTS", "ALERTS_FOR_STATE"
 
@@ -37,13 +39,15 @@ class Stretch:
 class PortalSource:
     """The catalog's series and the alerts' own. `workspaces` None: all, else only alerts that name one of them; `now` in epoch seconds."""
 
-    def __init__(self, workspaces: Collection[str] | None = None, now: float | None = None) -> None:
-        self._records = PostgresSource(workspaces, now)
+    def __init__(
+        self, workspaces: Collection[str] | None = None, now: float | None = None, records: Listing | None = None
+    ) -> None:
+        self._records = records or PostgresSource(workspaces, now)
         self._workspaces, self._now = workspaces, now
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> list[Block]:
         """The series that match, on the grid that suits the hints. Raises promql.LimitError."""
-        blocks = self._records.select(matchers, start_ms, end_ms, hints)
+        blocks = [] if alerts_only(matchers) else self._records.select(matchers, start_ms, end_ms, hints)
         if not names(matchers):
             return blocks
         now = self._now if self._now is not None else time.time()
@@ -55,7 +59,7 @@ class PortalSource:
 
     def series(self, matchers: Sequence[Matcher], end_ms: int | None = None) -> list[dict[str, str]]:
         """The labels of the series that match and began by `end_ms`, without reading a sample."""
-        found = self._records.series(matchers, end_ms)
+        found = [] if alerts_only(matchers) else self._records.series(matchers, end_ms)
         if not names(matchers):
             return found
         end = None if end_ms is None else end_ms // 1000
@@ -63,10 +67,49 @@ class PortalSource:
         return [*found, *seen.values()]
 
 
+class PortalEngine(PortalSource):
+    """The same where another server has the catalog's series: it evaluates every query that does not name the alerts' metrics."""
+
+    def __init__(self, records: Engine) -> None:
+        super().__init__(records=records)
+        self._engine = records
+
+    def instant(self, query: Query, at_ms: int, lookback_ms: int, limits: Limits) -> Result:
+        """The value at one time. Raises promql.PromQLError."""
+        if names_alerts(query):
+            return promql.instant(
+                query, PortalSource(records=self._engine), at_ms, lookback_ms=lookback_ms, limits=limits
+            )
+        return self._engine.instant(query, at_ms, lookback_ms, limits)
+
+    def range(self, query: Query, start_ms: int, end_ms: int, step_ms: int, lookback_ms: int, limits: Limits) -> Result:
+        """The values at start, start + step, … up to end. Raises promql.PromQLError."""
+        if names_alerts(query):
+            own = PortalSource(records=self._engine)
+            return promql.range(query, own, start_ms, end_ms, step_ms, lookback_ms=lookback_ms, limits=limits)
+        return self._engine.range(query, start_ms, end_ms, step_ms, lookback_ms, limits)
+
+
+def portal_source(workspaces: Collection[str] | None) -> Listing:
+    """All series that a reader of these workspaces (None: all) may see, from where the settings say."""
+    records = source_for(workspaces)
+    return PortalEngine(records) if isinstance(records, Engine) else PortalSource(workspaces, records=records)
+
+
+def names_alerts(query: Query) -> bool:
+    """Whether a selector of the query names a metric of the alerts."""
+    return not {ALERTS, FOR_STATE}.isdisjoint(query.metric_names())
+
+
 def names(matchers: Sequence[Matcher]) -> list[str]:
     """Which of the alerts' metrics the matchers of the name leave."""
     named, _ = split_name(matchers)
     return [name for name in (ALERTS, FOR_STATE) if all(one.matches(name) for one in named)]
+
+
+def alerts_only(matchers: Sequence[Matcher]) -> bool:
+    """Whether the matchers choose an alerts' metric by its name, so that nobody else has anything to say."""
+    return any(one.name == "__name__" and one.op == "=" and one.value in (ALERTS, FOR_STATE) for one in matchers)
 
 
 def stretches(

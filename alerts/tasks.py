@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from alerts import evaluate, notify, retention, wake
-from alerts.series import PortalSource
+from alerts.series import portal_source
 
 # Longer than a drain and the longest attempt after it, shorter than a claim: what overlaps would be sent twice.
 SEND_LIMIT = 80
@@ -13,7 +13,7 @@ SEND_LIMIT = 80
 @shared_task
 def tick() -> None:
     """Evaluate the rules that are due."""
-    evaluate.tick(timezone.now(), PortalSource())
+    evaluate.tick(timezone.now(), portal_source(None))
 
 
 @shared_task

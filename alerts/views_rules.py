@@ -22,7 +22,7 @@ from alerts.evaluate import milliseconds
 from alerts.expression import ExpressionError, expand
 from alerts.models import Rule, RuleChange, RuleGroup
 from alerts.rule_form import RuleForm
-from alerts.series import PortalSource
+from alerts.series import portal_source
 from promql import PromQLError
 from usage import access
 from usage.queries import colour_slots
@@ -164,7 +164,7 @@ def try_out(expr: str, rule: Rule, group: RuleGroup | None, span: str, workspace
     try:
         test = backtest(
             expr,
-            PortalSource(workspaces),
+            portal_source(workspaces),
             span_ms=bounds,
             step_ms=step_of(SPANS[span][1], group.interval_seconds if group else 60),
             for_seconds=rule.for_seconds,

@@ -23,7 +23,7 @@ from django.utils import timezone
 from alerts.defaults import GROUPS
 from alerts.evaluate import tick
 from alerts.models import Alert, Rule, RuleGroup
-from alerts.series import PortalSource
+from alerts.series import portal_source
 from bench.row import Row, row
 from usage import ingest, keys, rollup
 from usage.models import Workspace
@@ -118,7 +118,7 @@ def measure(name: str, own_selectors: bool) -> Row:
     for number in range(TICKS):
         at = now - dt.timedelta(minutes=TICKS - number)
         started, clock = core_seconds(backend), time.perf_counter()
-        tick(at, PortalSource())
+        tick(at, portal_source(None))
         seconds.append(core_seconds(backend) - started)
         wall.append(time.perf_counter() - clock)
     broken = Rule.objects.exclude(health="ok").first()

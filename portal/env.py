@@ -192,6 +192,30 @@ class Config:
         False, "Allow notifications to private, loopback and link-local addresses.", section="Alerts"
     )
 
+    # -- the other engine
+    prometheus_url: str = setting(
+        "",
+        "Prometheus-compatible server that answers rules and superusers' charts in place of Postgres; under it lies `/api/v1/query`.",
+        section="Prometheus",
+        env="PROMETHEUS_URL",
+        schemes=("http", "https"),
+    )
+    prometheus_token: str = setting("", "Bearer token for that server.", section="Prometheus", secret=True)
+    prometheus_user: str = setting("", "User for that server, where it asks for basic auth.", section="Prometheus")
+    prometheus_password: str = setting("", "The user's password.", section="Prometheus", secret=True)
+    prometheus_tenant: str = setting("", "Tenant, sent as X-Scope-OrgID: Mimir.", section="Prometheus")
+    prometheus_timeout: int = setting(
+        30,
+        "Longest that a query may take there, attempts included.",
+        section="Prometheus",
+        unit="seconds",
+        low=1,
+        high=600,
+    )
+    prometheus_max_bytes: int = setting(
+        67_108_864, "Largest answer that is taken from there.", section="Prometheus", unit="bytes", low=65_536
+    )
+
     @property
     def public_url(self) -> str:
         """Where people reach the portal, without a trailing slash."""
@@ -250,6 +274,13 @@ def contradictions(config: Config) -> list[str]:
         wrong.append("PORTAL_ROLES: names postgres, but DATABASE_URL says that Postgres is elsewhere; keep one")
     if config.body_max_unpacked_bytes < config.body_max_bytes:
         wrong.append("PORTAL_BODY_MAX_UNPACKED_BYTES: must be at least PORTAL_BODY_MAX_BYTES")
+    other = (config.prometheus_token, config.prometheus_user, config.prometheus_password, config.prometheus_tenant)
+    if any(other) and not config.prometheus_url:
+        wrong.append("PROMETHEUS_URL: missing, while other settings of that server are there")
+    if config.prometheus_token and config.prometheus_user:
+        wrong.append("PORTAL_PROMETHEUS_TOKEN: PORTAL_PROMETHEUS_USER is set too; keep one")
+    if bool(config.prometheus_user) != bool(config.prometheus_password):
+        wrong.append("PORTAL_PROMETHEUS_USER: needs PORTAL_PROMETHEUS_PASSWORD, and the other way round")
     return wrong
 
 

@@ -4,7 +4,8 @@
 milliseconds. See docs/promql.md.
 """
 
-from promql.errors import EvalError, LimitError, ParseError, PromQLError, UnsupportedError
+from promql.engine import Engine, Listing
+from promql.errors import EvalError, LimitError, ParseError, PromQLError, UnavailableError, UnsupportedError
 from promql.evaluate import instant
 from promql.evaluate import range_query as range
 from promql.labels import Labels, Matcher
@@ -16,11 +17,13 @@ from promql.source import STALE_NAN, Block, Hints, MemorySource, Source
 __all__ = [
     "STALE_NAN",
     "Block",
+    "Engine",
     "EvalError",
     "Hints",
     "Labels",
     "LimitError",
     "Limits",
+    "Listing",
     "Matcher",
     "MemorySource",
     "ParseError",
@@ -28,6 +31,7 @@ __all__ = [
     "Query",
     "Result",
     "Source",
+    "UnavailableError",
     "UnsupportedError",
     "instant",
     "parse",

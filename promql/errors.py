@@ -33,3 +33,7 @@ class LimitError(PromQLError):
     def __init__(self, limit: str, message: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class UnavailableError(PromQLError):
+    """Whoever holds the series cannot be asked now: it does not answer, refuses the caller, or answers what cannot be read."""

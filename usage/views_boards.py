@@ -15,12 +15,12 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
-from promql import PromQLError, Result
+from promql import PromQLError, Result, UnavailableError
 from usage import access, figures, gaps, model_rows, queries, ranges, tool_rows
 from usage.dashboards import BOARDS, COVERAGE, COVERAGE_TARGET, PROVIDERS, TOOLS, UNITS, Board, Panel, expand
 from usage.panels import evaluate
 from usage.ranges import TimeRange
-from usage.series import PostgresSource
+from usage.sources import source_for
 
 KEY_LATE_AFTER = timedelta(minutes=15)
 
@@ -78,7 +78,7 @@ def _evaluated(request: HttpRequest, board_id: str, panel_id: str) -> tuple[Pane
         raise Http404("No such panel.")
     scope = access.read(request.user, request.GET)
     time_range = ranges.read(request.GET, timezone.now())
-    return panel, evaluate(panel, PostgresSource(scope.slugs), time_range), time_range
+    return panel, evaluate(panel, source_for(scope.slugs), time_range), time_range
 
 
 @login_required
@@ -89,6 +89,8 @@ def figure(request: HttpRequest, board_id: str, panel_id: str) -> HttpResponse:
         panel, results, time_range = _evaluated(request, board_id, panel_id)
         slots = queries.colour_slots("" if panel.colour_by in figures.KINDS else panel.colour_by)
         return JsonResponse(figures.draw(panel, results, time_range, slots))
+    except UnavailableError as error:
+        return JsonResponse({"error": str(error)}, status=503)
     except PromQLError as error:
         return JsonResponse({"error": str(error)}, status=422)
     except OperationalError:

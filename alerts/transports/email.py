@@ -19,8 +19,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 
-from alerts.outbound import remaining
 from alerts.transports.contract import ConfigInvalid, DeliveryError, Field, Message
+from usage.outbound import remaining
 
 FIELDS: tuple[Field, ...] = (Field("to", "Recipients", "Addresses, separated by commas."),)
 SECONDS, SECONDS_IN_ALL = 10, 40

@@ -6,8 +6,8 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from alerts.outbound import Forbidden, Unreachable, check_url, post
 from alerts.transports.contract import DeliveryError
+from usage.outbound import Forbidden, Unreachable, check_url, post
 
 RETRIED = {408, 425, 429}
 

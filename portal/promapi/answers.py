@@ -74,6 +74,8 @@ def endpoint(*methods: str) -> Callable[[Callable[..., Any]], Callable[..., Http
                 return failure(error.kind, str(error), error.retry_after)
             except promql.LimitError as error:
                 return failure("timeout" if error.limit == "timeout_seconds" else "execution", str(error))
+            except promql.UnavailableError as error:
+                return failure("unavailable", str(error))
             except promql.EvalError as error:
                 return failure("execution", str(error))
             except promql.PromQLError as error:

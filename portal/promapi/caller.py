@@ -6,8 +6,9 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
 
-from alerts.series import PortalSource
+from alerts.series import portal_source
 from portal.promapi.answers import Failed
+from promql import Listing
 from usage import access, keys
 
 
@@ -29,6 +30,6 @@ def workspaces_of(request: HttpRequest) -> frozenset[str] | None:
     return frozenset({caller.workspace})
 
 
-def source_of(request: HttpRequest) -> PortalSource:
+def source_of(request: HttpRequest) -> Listing:
     """The series that a request may see."""
-    return PortalSource(workspaces_of(request))
+    return portal_source(workspaces_of(request))

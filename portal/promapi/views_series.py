@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from django.http import HttpRequest, JsonResponse, QueryDict
 
 import promql
-from alerts.series import PortalSource
 from portal.promapi import answers, parameters
 from portal.promapi.caller import source_of
 from usage.catalog import FAMILIES
@@ -15,7 +14,7 @@ from usage.catalog import FAMILIES
 ALL: Sequence[promql.Matcher] = (promql.Matcher("__name__", "=~", ".+"),)
 
 
-def matching(source: PortalSource, given: QueryDict, needed: bool) -> list[dict[str, str]]:
+def matching(source: promql.Listing, given: QueryDict, needed: bool) -> list[dict[str, str]]:
     """The labels of the series that any `match[]` selects, each once, in order."""
     parameters.milliseconds(given, "start", 0)
     end = parameters.milliseconds(given, "end", parameters.now_ms())

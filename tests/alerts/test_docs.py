@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from alerts import annotations, notify, outbound
+from alerts import annotations, notify
 from alerts.defaults import GROUPS
+from usage import outbound
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/alerting.md").read_text()
 

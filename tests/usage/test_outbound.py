@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from alerts.outbound import ANSWER_BYTES, Forbidden, Unreachable, check_url, is_public, post, retry_seconds
+from portal.env import Config
 from tests.servers import Answer, HttpServer, free_port
+from usage.outbound import ANSWER_BYTES, Forbidden, Unreachable, check_url, is_public, post, retry_seconds
 
 NOW = dt.datetime(2026, 3, 2, 10, 0, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def private_allowed(portal_setting: Callable[..., None]) -> None:
-    portal_setting(outbound_private=True)
+def private_allowed(configure: Callable[..., Config]) -> None:
+    configure(outbound_private=True)
 
 
 @pytest.mark.parametrize(
@@ -73,10 +74,10 @@ def test_what_is_no_plain_http_url_is_refused(url: str) -> None:
         check_url(url)
 
 
-def test_plain_http_needs_the_setting(portal_setting: Callable[..., None]) -> None:
+def test_plain_http_needs_the_setting(configure: Callable[..., Config]) -> None:
     with pytest.raises(Forbidden, match="only https"):
         check_url("http://example.com/")
-    portal_setting(outbound_private=True)
+    configure(outbound_private=True)
     check_url("http://example.com/")
 
 
@@ -100,6 +101,14 @@ def test_a_redirect_is_not_followed(http_server: HttpServer) -> None:
 def test_of_a_huge_answer_only_the_beginning_is_read(http_server: HttpServer) -> None:
     http_server.answers.append(Answer(200, b"x" * 5_000_000))
     assert len(post(http_server.url, b"", {}).text) == ANSWER_BYTES
+
+
+def test_the_operator_s_own_address_may_be_private_and_its_answer_is_marked_where_it_is_cut(
+    http_server: HttpServer,
+) -> None:
+    http_server.answers.extend([Answer(200, b"x" * 100), Answer(200, b"x" * 101)])
+    whole, cut = (post(http_server.url, b"", {}, private=True, most_bytes=100) for _ in range(2))
+    assert (len(whole.body), whole.cut, len(cut.body), cut.cut) == (100, False, 100, True)
 
 
 @pytest.mark.usefixtures("private_allowed")

@@ -35,36 +35,54 @@ class Forbidden(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the other side said. `text` is cut at 64 KiB; `retry_after` is in seconds."""
+    """What the other side said: `body` is the beginning of it where it was `cut`; `retry_after` is in seconds."""
 
     status: int
-    text: str
+    body: bytes
+    cut: bool
     retry_after: float | None
 
+    @property
+    def text(self) -> str:
+        """The body as UTF-8."""
+        return self.body.decode("utf-8", "replace")
 
-def post(url: str, body: bytes, headers: dict[str, str], *, seconds: float = SECONDS) -> Answer:
-    """POST and read the answer, all within `seconds`. Raises Forbidden or Unreachable."""
-    check_url(url)
+
+def post(
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    *,
+    seconds: float = SECONDS,
+    most_bytes: int = ANSWER_BYTES,
+    private: bool = False,
+) -> Answer:
+    """POST and read at most `most_bytes` of the answer, all within `seconds`. Raises Forbidden or Unreachable.
+
+    `private` lets it go to private addresses and without TLS whatever the setting says: for a URL that the operator configured.
+    """
+    private = private or settings.PORTAL.outbound_private
+    check_url(url, private=private)
     deadline = time.monotonic() + seconds
     timeout = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)}
     lines = [("User-Agent", "llm-usage-portal"), ("Accept-Encoding", "identity"), *headers.items()]
     try:
         with (
             httpcore.ConnectionPool(
-                network_backend=_Guarded(deadline), ssl_context=ssl.create_default_context()
+                network_backend=_Guarded(deadline, private), ssl_context=ssl.create_default_context()
             ) as pool,
             pool.stream("POST", url, headers=lines, content=body, extensions=timeout) as response,
         ):
-            text = _read(response.iter_stream())
+            found, cut = _read(response.iter_stream(), most_bytes)
             after = {name.lower(): value for name, value in response.headers}.get(b"retry-after", b"").decode("latin-1")
-            return Answer(response.status, text, retry_seconds(after, dt.datetime.now(dt.UTC)))
+            return Answer(response.status, found, cut, retry_seconds(after, dt.datetime.now(dt.UTC)))
     except (httpcore.TimeoutException, TimeoutError):
         raise Unreachable(f"no answer within {seconds:g} s") from None
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
         raise Unreachable(str(error) or type(error).__name__) from None
 
 
-def check_url(url: str) -> None:
+def check_url(url: str, *, private: bool | None = None) -> None:
     """Forbidden unless it is an absolute http(s) URL with a host and without a user; plain http only where private targets are allowed."""
     try:
         parts = urlsplit(url)
@@ -75,7 +93,7 @@ def check_url(url: str) -> None:
         raise Forbidden("not an http(s) URL")
     if parts.username is not None or any(ord(letter) <= 32 or ord(letter) > 126 for letter in url):
         raise Forbidden("a URL here has no user, no spaces and only ASCII letters")
-    if parts.scheme == "http" and not settings.PORTAL.outbound_private:
+    if parts.scheme == "http" and not (settings.PORTAL.outbound_private if private is None else private):
         raise Forbidden("only https is allowed (PORTAL_OUTBOUND_PRIVATE=true allows http and private addresses)")
 
 
@@ -99,33 +117,33 @@ def retry_seconds(text: str, now: dt.datetime) -> float | None:
         return None
 
 
-def resolve(host: str, port: int) -> str:
+def resolve(host: str, port: int, private: bool) -> str:
     """An address of the host that may be called. Raises Unreachable when there is none, Forbidden when all are private."""
     try:
         found = [str(item[4][0]) for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError):
         raise Unreachable(f"the name {host} does not resolve") from None
     for address in found:
-        if settings.PORTAL.outbound_private or is_public(address):
+        if private or is_public(address):
             return address
     raise Forbidden(f"{host} is a private address (PORTAL_OUTBOUND_PRIVATE=true allows these)")
 
 
-def _read(chunks: Iterable[bytes]) -> str:
-    """The answer's text, no more of it than the limit."""
-    data = b""
+def _read(chunks: Iterable[bytes], most_bytes: int) -> tuple[bytes, bool]:
+    """The answer, no more of it than the limit, and whether there was more."""
+    data = bytearray()
     for chunk in chunks:
         data += chunk
-        if len(data) >= ANSWER_BYTES:
+        if len(data) > most_bytes:
             break
-    return data[:ANSWER_BYTES].decode("utf-8", "replace")
+    return bytes(data[:most_bytes]), len(data) > most_bytes
 
 
 class _Guarded(httpcore.NetworkBackend):
     """Connects only to checked addresses, and ends everything at the deadline (monotonic seconds)."""
 
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
+    def __init__(self, deadline: float, private: bool) -> None:
+        self.deadline, self.private = deadline, private
         self.inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -136,7 +154,7 @@ class _Guarded(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        address = resolve(host, port)
+        address = resolve(host, port, self.private)
         left = remaining(self.deadline)
         return _Timed(self.inner.connect_tcp(address, port, left, local_address, socket_options), self.deadline)
 
