@@ -99,7 +99,6 @@ class Origins:
     rows: list[Contributor]
     counted: str
     minutes: int
-    fell: bool
 
 
 def origins(alert: Alert, workspaces: Collection[str] | None, now: dt.datetime) -> Origins | None:
@@ -112,9 +111,8 @@ def origins(alert: Alert, workspaces: Collection[str] | None, now: dt.datetime) 
     kept = now - dt.timedelta(days=settings.PORTAL.retention_15s_days - 1)
     labels = {name: text for name, text in {**alert.labels, **asked}.items() if name in family.labels}
     rows = contributors(family, labels, window, workspaces, fine=window.before_start > kept)
-    fell = sum(row.now for row in rows) < sum(row.before for row in rows)
     minutes = round((window.end - window.start).total_seconds() / 60)
-    return Origins(rows[:MOST_CONTRIBUTORS], family.name, minutes, fell)
+    return Origins(rows[:MOST_CONTRIBUTORS], family.name, minutes)
 
 
 def origin_window(alert: Alert, now: dt.datetime) -> Window:

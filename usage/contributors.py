@@ -58,7 +58,7 @@ def contributors(
 ) -> list[Contributor]:
     """The labels that tell most about the family's events with these labels, the largest share first; one query.
 
-    `fine` reads the 15 s rollups, else those of 5 minutes. What a label has in common with all of them is left out.
+    `fine` reads the 15 s rollups, else those of 5 minutes. Labels that `labels` fixes are left out, and those that no record gives.
     """
     own = family.split[0] if family.split else ""
     fixed = {family.renames.get(name, name): labels[name] for name in family.labels if name in labels and name != own}

@@ -126,7 +126,11 @@
 
   // A panel may grow when its neighbour's legend takes another line: the chart follows.
   const resized = new ResizeObserver((entries) => {
-    for (const { target } of entries) if (target.matches(".js-plotly-plot")) window.Plotly.Plots.resize(target);
+    for (const { target } of entries) {
+      // A chart that was taken off the page also changes its size: to nothing.
+      if (!target.isConnected) resized.unobserve(target);
+      else if (target.matches(".js-plotly-plot")) window.Plotly.Plots.resize(target);
+    }
   });
 
   const zoom = (from, to) => {
