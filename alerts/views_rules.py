@@ -179,8 +179,8 @@ def try_out(expr: str, rule: Rule, group: RuleGroup | None, span: str, workspace
 @access.operator_required
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    """A new rule."""
-    initial = {"severity": "warning", "for_seconds": 300}
+    """A new rule; `expr` in the URL is the query that it begins with."""
+    initial = {"severity": "warning", "for_seconds": 300, "expr": request.GET.get("expr", "")}
     form = RuleForm(request.POST or None, initial=initial, is_draft="preview" in request.POST)
     group = form.cleaned_data.get("group") if form.is_bound and form.is_valid() else None
     if request.method == "POST" and "preview" not in request.POST and form.is_valid():

@@ -23,3 +23,18 @@ class OneTimePassword(models.Model):
 
     def __str__(self) -> str:
         return f"one-time password of {self.user}"
+
+
+class ExploredQuery(models.Model):
+    """Queries that a person ran together in Explore, at the latest `at`."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    queries = models.JSONField(help_text="The texts, in their order.")
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "explored queries"
+        indexes = [models.Index(fields=["user", "-at"], name="explored_query_of_user")]
+
+    def __str__(self) -> str:
+        return " · ".join(self.queries)[:80]

@@ -51,6 +51,7 @@ PAGES: tuple[Group, ...] = (
             Entry("Runbooks", "runbooks", "n"),
         ),
     ),
+    Group("Look closer", (Entry("Explore", "explore", "e"),)),
     Group(
         "Data",
         (

@@ -15,6 +15,7 @@ urlpatterns = [
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("password/", ChangePassword.as_view(), name="password_change"),
     path("api/v1/", include("portal.promapi.urls")),
+    path("explore/", include("portal.explore.urls")),
     path("settings/", settings_view.page, name="settings"),
     path("", include("usage.urls")),
     path("", include("alerts.urls")),

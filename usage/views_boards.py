@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.db import OperationalError
@@ -43,6 +44,12 @@ class ShownPanel:
     marks_url: str
     every: int
     queries: list[str]
+    range_query: str
+
+    @property
+    def explore_url(self) -> str:
+        """Its queries in Explore, over the same time and workspaces."""
+        return f"{reverse('explore')}?{urlencode([('q', query) for query in self.queries])}&{self.range_query}"
 
     @property
     def unit(self) -> str:
@@ -67,6 +74,7 @@ def _shown(board: Board, panel: Panel, query: str, every: int, time_range: TimeR
         f"{reverse('panel-marks', args=[board.id, panel.id])}?{query}",
         every,
         [expand(one.expr, window, time_range.window) for one in panel.queries],
+        query,
     )
 
 

@@ -165,6 +165,7 @@
         own.marks = await fetch(element.dataset.marksUrl, { credentials: "same-origin" }).then((found) => (found.ok ? found.json() : own.marks), () => own.marks);
       }
       document.dispatchEvent(new CustomEvent("portal:heard"));
+      element.dispatchEvent(new CustomEvent("portal:figure", { bubbles: true, detail: body }));
       draw(element);
     } catch (error) {
       if (error instanceof TypeError) document.dispatchEvent(new CustomEvent("portal:lost"));

@@ -1,0 +1,1 @@
+"""Explore: any question in PromQL, as graph, as table and in words."""

@@ -1,0 +1,148 @@
+"""What Explore shows, all of it in the URL: the queries, which of them are hidden, the tab, the step, sorting and the search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+
+from portal.promapi.parameters import MAX_POINTS, BadParameter, duration_seconds
+from usage.ranges import TimeRange, duration
+
+TABS = {"graph": "Graph", "table": "Table", "meaning": "What does this mean", "history": "History"}
+LETTERS = "ABCDEFGH"
+# The page's own parts of the URL, which each link keeps.
+KEPT = ("range", "from", "to", "workspace")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One query as it was typed. `place` is its number from 0, which gives it its letter and its colours."""
+
+    place: int
+    text: str
+    is_hidden: bool = False
+
+    @property
+    def letter(self) -> str:
+        """What it is called on the page."""
+        return LETTERS[self.place]
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a URL of Explore says; `kept` is range and workspace."""
+
+    queries: tuple[Asked, ...]
+    tab: str
+    step: str
+    sort: str
+    find: str
+    kept: tuple[tuple[str, str], ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked."""
+        return not any(asked.text for asked in self.queries)
+
+    @property
+    def visible(self) -> list[Asked]:
+        """The queries that are answered."""
+        return [asked for asked in self.queries if asked.text and not asked.is_hidden]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Its parts of a URL, in the form's order; what is as by default is left out."""
+        found = [("q", asked.text) for asked in self.queries]
+        found += [("hide", asked.letter) for asked in self.queries if asked.is_hidden]
+        found += [("step", self.step)] if self.step else []
+        found += [("tab", self.tab)] if self.tab != "graph" else []
+        found += [("sort", self.sort)] if self.sort else []
+        found += [("find", self.find)] if self.find else []
+        return [*found, *self.kept]
+
+    @property
+    def query_string(self) -> str:
+        """The URL's query."""
+        return urlencode(self.pairs)
+
+    @property
+    def rest(self) -> str:
+        """The part of the URL that another query keeps: step, range and workspace."""
+        return urlencode([*([("step", self.step)] if self.step else []), *self.kept])
+
+    def with_tab(self, tab: str) -> State:
+        """The same on another tab."""
+        return replace(self, tab=tab, sort="", find="")
+
+    def with_text(self, asked: Asked, text: str) -> State:
+        """The same with another text for one query."""
+        return replace(self, queries=tuple(replace(one, text=text) if one is asked else one for one in self.queries))
+
+    def alone(self, text: str) -> State:
+        """One query in place of all."""
+        return replace(self, queries=(Asked(0, text),), sort="")
+
+    def changed(self, action: str) -> State:
+        """After a button: `add`, or `hide-B`, `show-B`, `remove-B` for one query. Anything else changes nothing."""
+        verb, _, letter = action.partition("-")
+        queries = list(self.queries)
+        if verb == "add" and len(queries) < len(LETTERS):
+            queries.append(Asked(len(queries), ""))
+        elif verb == "remove":
+            queries = [one for one in queries if one.letter != letter] or [Asked(0, "")]
+        elif verb in ("hide", "show"):
+            queries = [replace(one, is_hidden=verb == "hide") if one.letter == letter else one for one in queries]
+        return replace(self, queries=tuple(replace(one, place=place) for place, one in enumerate(queries)))
+
+
+def read(params: QueryDict) -> State:
+    """The state of a URL. There is always a query, if an empty one."""
+    texts = [text.replace("\r\n", "\n").strip() for text in params.getlist("q")][: len(LETTERS)] or [""]
+    hidden = set(params.getlist("hide"))
+    tab = params.get("tab", "")
+    return State(
+        tuple(Asked(place, text, LETTERS[place] in hidden) for place, text in enumerate(texts)),
+        tab if tab in TABS else "graph",
+        params.get("step", "").strip(),
+        params.get("sort", ""),
+        params.get("find", "").strip(),
+        tuple((name, value) for name in KEPT if (value := params.get(name, ""))),
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """The distance of a graph's points in milliseconds. `problem` says why the given one is not used."""
+
+    ms: int
+    is_auto: bool = True
+    problem: str = ""
+
+    @property
+    def says(self) -> str:
+        """As PromQL writes it: 5m."""
+        return duration(self.ms) if self.ms >= 1000 else f"{self.ms}ms"
+
+
+def step_of(text: str, time_range: TimeRange) -> Step:
+    """The step that was given, or the one that suits the range."""
+    auto = time_range.step_ms
+    if not text or text == "auto":
+        return Step(auto)
+    try:
+        ms = round(duration_seconds(text, "step") * 1000)
+    except BadParameter:
+        return Step(auto, problem=f"“{text}” is no step; write 30s, 5m, 1h or a number of seconds.")
+    if ms <= 0:
+        return Step(auto, problem="A step is longer than nothing.")
+    points = time_range.span_ms // ms + 1
+    if points > MAX_POINTS:
+        least = -(-time_range.span_ms // (MAX_POINTS - 1)) // 1000 + 1
+        problem = (
+            f"A step of {text} makes {points:,} points of this range, and at most {MAX_POINTS:,} are allowed:"
+            f" take {least} s or more, or a shorter range."
+        )
+        return Step(auto, problem=problem)
+    return Step(ms, is_auto=False)

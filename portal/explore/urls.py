@@ -1,0 +1,15 @@
+"""Addresses of Explore."""
+
+from django.urls import path
+
+from portal.explore import views
+
+urlpatterns = [
+    path("", views.page, name="explore"),
+    path("figure.json", views.figure, name="explore-figure"),
+    path("graph.csv", views.graph_data, name="explore-graph-data"),
+    path("table.csv", views.table_data, name="explore-table-data"),
+    path("check", views.check, name="explore-check"),
+    path("words.json", views.words, name="explore-words"),
+    path("history/delete", views.forget, name="explore-forget"),
+]

@@ -1,0 +1,216 @@
+"""The page of Explore, its figure and CSV, the check of a text while it is typed, and the history's deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+import promql
+from alerts.series import portal_source
+from portal.explore import answers, completion, history, state, table
+from portal.explore import figure as figures
+from portal.explore.answers import Answer
+from portal.explore.examples import examples
+from portal.explore.meaning import meaning
+from portal.explore.state import Asked, State, Step
+from portal.explore.units import shown
+from usage import access, queries, ranges
+from usage.access import Scope
+from usage.ranges import TimeRange
+
+STEPS = ("15s", "30s", "1m", "5m", "15m", "30m", "1h", "6h", "1d")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a request looks at: the state of its URL, the reader's workspaces, the time, and where series come from."""
+
+    state: State
+    scope: Scope
+    time_range: TimeRange
+    step: Step
+    source: promql.Source
+
+
+def look(request: HttpRequest) -> Looked:
+    """Read the URL. Raises Http404 for a workspace that the reader may not see."""
+    found, scope = state.read(request.GET), access.read(request.user, request.GET)
+    time_range = ranges.read(request.GET, timezone.now())
+    return Looked(found, scope, time_range, state.step_of(found.step, time_range), portal_source(scope.slugs))
+
+
+@login_required
+@require_GET
+def page(request: HttpRequest) -> HttpResponse:
+    """The page. Its buttons (`do`) lead to the URL of what they make; `run` also puts the queries into the history."""
+    looked = look(request)
+    if "do" in request.GET:
+        return act(request, looked.state, request.GET["do"])
+    asked = [read(one, looked) for one in looked.state.queries]
+    context: dict[str, Any] = {
+        "state": looked.state,
+        "scope": looked.scope,
+        "time_range": looked.time_range,
+        "step": looked.step,
+        "steps": STEPS,
+        "tabs": [(name, words, url(looked.state.with_tab(name))) for name, words in state.TABS.items()],
+        "rows": [row(answer, looked, request) for answer in asked],
+        "data_url": f"?{looked.state.query_string}",
+        "may_add": len(looked.state.queries) < len(state.LETTERS),
+    }
+    context |= TABS[looked.state.tab](request, looked, asked)
+    return render(request, "portal/explore.html", context)
+
+
+def act(request: HttpRequest, before: State, action: str) -> HttpResponse:
+    """Do what a button says, and lead to the URL that it makes."""
+    if action == "run":
+        texts = [one.text for one in before.visible]
+        history.record(access.person_of(request), texts, timezone.now())
+    after = before.changed(action)
+    return redirect(url(after.with_tab("graph") if action == "run" and after.tab == "history" else after))
+
+
+def url(of: State) -> str:
+    """The address of a state."""
+    return f"{reverse('explore')}?{of.query_string}"
+
+
+def read(asked: Asked, looked: Looked) -> Answer:
+    """A query's answer at the end of the range; of a hidden one only whether it can be read."""
+    if not asked.text:
+        return Answer(asked)
+    return answers.parsed(asked) if asked.is_hidden else answers.at_end(asked, looked.source, looked.time_range)
+
+
+def row(answer: Answer, looked: Looked, request: HttpRequest) -> dict[str, Any]:
+    """One query's editor: its answer, and where its links lead."""
+    wrong = answer.wrong
+    return {
+        "asked": answer.asked,
+        "answer": answer,
+        "unit": shown(answer.unit),
+        "count": len(answer.result.labels) if answer.result else None,
+        "suggestion_url": url(looked.state.with_text(answer.asked, wrong.suggestion))
+        if wrong and wrong.suggestion
+        else "",
+        "may_rule": answer.query is not None
+        and answer.query.type in ("vector", "scalar")
+        and access.may_operate(request.user),
+    }
+
+
+def graph_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
+    """The graph draws itself from its own address; without a query there are examples."""
+    if not looked.state.is_empty:
+        return {}
+    found = [
+        (board, [(one, url(looked.state.alone(one.text))) for one in group])
+        for board, group in examples(looked.time_range)
+    ]
+    return {"examples": found}
+
+
+def table_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
+    """The values at the end of the range, a table per query."""
+    return {"tables": [table.table(one, looked.state.sort) for one in asked if one.result is not None]}
+
+
+def meaning_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
+    """The queries in words."""
+    visible = [one for one in asked if one.asked.text and not one.asked.is_hidden]
+    found = (meaning(one, looked.source, looked.time_range.end_ms) for one in visible)
+    return {"meanings": [one for one in found if one is not None]}
+
+
+def history_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
+    """What the reader asked before."""
+    kept = looked.state.with_tab("graph")
+    found = history.find(access.person_of(request), looked.state.find)
+    entries = []
+    for one in found:
+        again = State(
+            tuple(Asked(place, text) for place, text in enumerate(one.queries)), "graph", "", "", "", kept.kept
+        )
+        entries.append((one, f"{url(again)}&do=run"))
+    return {"entries": entries}
+
+
+TABS: dict[str, Callable[[HttpRequest, Looked, list[Answer]], dict[str, Any]]] = {
+    "graph": graph_tab,
+    "table": table_tab,
+    "meaning": meaning_tab,
+    "history": history_tab,
+}
+
+
+@login_required
+@require_GET
+def figure(request: HttpRequest) -> JsonResponse:
+    """The graph's figure. What failed is in its `problems`; where nothing else is left, the answer is 422."""
+    looked = look(request)
+    found = [answers.over_range(one, looked.source, looked.time_range, looked.step) for one in looked.state.visible]
+    if found and all(one.wrong for one in found):
+        said = {one.asked.letter: one.wrong.message for one in found if one.wrong}
+        return JsonResponse({"error": "; ".join(said.values()), "problems": said}, status=422)
+    return JsonResponse(figures.draw(found, looked.time_range, queries.colour_slots("model")))
+
+
+@login_required
+@require_GET
+def graph_data(request: HttpRequest) -> HttpResponse:
+    """The graph's data as CSV."""
+    looked = look(request)
+    found = [answers.over_range(one, looked.source, looked.time_range, looked.step) for one in looked.state.visible]
+    return refused(found) or table.write_graph(found)
+
+
+@login_required
+@require_GET
+def table_data(request: HttpRequest) -> HttpResponse:
+    """The table's data as CSV, every row."""
+    looked = look(request)
+    found = [answers.at_end(one, looked.source, looked.time_range) for one in looked.state.visible]
+    return refused(found) or table.write_table(found)
+
+
+def refused(found: list[Answer]) -> HttpResponse | None:
+    """422 where a query failed: a file that lacks it would not say so."""
+    said = "\n".join(f"{one.asked.letter}: {one.wrong.message}" for one in found if one.wrong)
+    return HttpResponse(said, status=422, content_type="text/plain; charset=utf-8") if said else None
+
+
+@login_required
+@require_GET
+def check(request: HttpRequest) -> HttpResponse:
+    """What is wrong with the text `q`, as it stands under its editor; empty where nothing is."""
+    asked = Asked(0, request.GET.get("q", "").replace("\r\n", "\n"))
+    answer = answers.parsed(asked) if asked.text.strip() else Answer(asked)
+    return render(request, "portal/explore_wrong.html", {"wrong": answer.wrong})
+
+
+@login_required
+@require_GET
+def words(request: HttpRequest) -> JsonResponse:
+    """What the editor completes without asking for labels."""
+    return JsonResponse(completion.words())
+
+
+@login_required
+@require_POST
+def forget(request: HttpRequest) -> HttpResponse:
+    """Delete an entry of the reader's history (`entry`), or all of it (`entry=all`); then back to where it was shown."""
+    entry = request.POST.get("entry", "")
+    if entry == "all":
+        history.forget(access.person_of(request))
+    elif entry.isdecimal():
+        history.forget(access.person_of(request), int(entry))
+    return redirect(url(state.read(request.GET)))

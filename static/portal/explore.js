@@ -1,0 +1,254 @@
+// The editor of Explore: colours under the text, completion, and the check of what is typed. Without this script the form works too.
+// An editor is a textarea over a <pre> with the same text in colours; metrics and functions come with the page's own list, labels
+// and their values from the Prometheus API, for the metric whose braces the cursor is in.
+(() => {
+  const TOKEN = /(?<space>\s+|#[^\n]*)|(?<text>"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|`[^`]*`?)|(?<number>\d[\w.]*)|(?<word>[a-zA-Z_:][\w:.]*)|(?<operator>[-+*/%^<>=!@,:~]+)|(?<other>[^])/g;
+  const KEYWORDS = new Set(["by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "and", "or", "unless", "atan2"]);
+  const MOST = 60;
+  const form = document.getElementById("explore-form");
+  if (!form) return;
+  const known = { metrics: [], functions: [], aggregations: [] };
+  const asked = new Map();
+  let open = null;
+
+  const tokens = (text) => [...text.matchAll(TOKEN)].map((found) => {
+    const [kind] = Object.entries(found.groups).find(([, value]) => value !== undefined);
+    return { kind, text: found[0], at: found.index, end: found.index + found[0].length };
+  });
+  const named = (list, name) => list.some((one) => one.name === name);
+  const styleOf = ({ kind, text }) => {
+    if (kind === "word") {
+      if (KEYWORDS.has(text) || named(known.functions, text) || named(known.aggregations, text)) return "tok-function";
+      return named(known.metrics, text) ? "tok-metric" : "";
+    }
+    return { text: "tok-text", number: "tok-number", operator: "tok-operator" }[kind] || "";
+  };
+
+  // -- colours, and the mark under what is wrong
+  const paint = (area) => {
+    const under = area.previousElementSibling;
+    const box = document.getElementById(area.getAttribute("aria-describedby"))?.querySelector("[data-position]");
+    const wrong = box && area.dataset.checked === area.value ? Number(box.dataset.position) : -1;
+    const nodes = tokens(area.value).map((token) => {
+      const span = document.createElement("span");
+      span.className = `${styleOf(token)}${wrong >= token.at && wrong < token.end ? " tok-wrong" : ""}`;
+      span.textContent = token.text;
+      return span;
+    });
+    if (wrong >= area.value.length) {
+      const end = document.createElement("span");
+      end.className = "tok-wrong";
+      end.textContent = "\u00a0";
+      nodes.push(end);
+    }
+    under.replaceChildren(...nodes, "\n");
+    area.parentElement.classList.add("lit");
+  };
+
+  const check = async (area) => {
+    const text = area.value;
+    const place = document.getElementById(area.getAttribute("aria-describedby"));
+    const answer = await fetch(`${form.dataset.checkUrl}?${new URLSearchParams({ q: text })}`, { credentials: "same-origin" }).catch(() => null);
+    if (!answer?.ok || answer.redirected || area.value !== text) return;
+    place.innerHTML = await answer.text();
+    area.dataset.checked = text;
+    area.toggleAttribute("aria-invalid", false);
+    if (place.firstElementChild) area.setAttribute("aria-invalid", "true");
+    paint(area);
+  };
+  const timers = new WeakMap();
+  const soon = (area) => {
+    clearTimeout(timers.get(area));
+    timers.set(area, setTimeout(() => check(area), 450));
+  };
+
+  // -- what can stand at the cursor
+  const api = async (path, metric) => {
+    const params = new URLSearchParams(form.dataset.workspace ? { workspace: form.dataset.workspace } : {});
+    if (metric) params.append("match[]", metric);
+    const url = `/api/v1/${path}?${params}`;
+    if (!asked.has(url)) {
+      asked.set(url, fetch(url, { credentials: "same-origin" }).then((answer) => (answer.ok ? answer.json() : { data: [] })).then((body) => body.data).catch(() => []));
+    }
+    return asked.get(url);
+  };
+  const labels = async (metric) => (await api("labels", metric)).filter((name) => name !== "__name__").map((name) => ({ name, note: "label", help: "" }));
+
+  // Where the cursor is: the brackets around it, and the token that is being typed.
+  const place = (text, cursor) => {
+    const before = tokens(text.slice(0, cursor)).filter((token) => token.kind !== "space" || token.text[0] === "#");
+    const last = before.at(-1);
+    const typing = last && last.end === cursor && (last.kind === "word" || last.kind === "text") ? before.pop() : null;
+    const stack = [];
+    before.forEach((token, index) => {
+      if ("({[".includes(token.text)) stack.push(index);
+      else if (")}]".includes(token.text)) stack.pop();
+    });
+    const opened = stack.length ? stack.at(-1) : -1;
+    return { before, typing, bracket: opened < 0 ? "" : before[opened].text, ahead: opened < 0 ? "" : before[opened - 1]?.text || "", last: before.at(-1)?.text || "" };
+  };
+  // The first metric after the cursor or the last one before it: that of an aggregation `by (…)` may stand on either side.
+  const metricNear = (text, cursor) => {
+    const words = tokens(text).filter((token) => token.kind === "word" && named(known.metrics, token.text));
+    return (words.find((token) => token.at >= cursor) || words.filter((token) => token.at < cursor).at(-1))?.text || "";
+  };
+  const candidates = async (area) => {
+    const cursor = area.selectionStart;
+    const { before, typing, bracket, ahead, last } = place(area.value, cursor);
+    const typed = typing?.text || "";
+    if (bracket === "{") {
+      const metric = named(known.metrics, ahead) ? ahead : "";
+      if (/^[=!~]+$/.test(last)) {
+        const label = before.at(-2)?.text || "";
+        const values = await api(`label/${encodeURIComponent(label)}/values`, metric);
+        const closed = /^["']/.test(area.value.slice(cursor));
+        return { typed: typed.replace(/^["'`]/, ""), from: typing ? typing.at : cursor, list: values.map((name) => ({ name, note: label, help: "", insert: `${JSON.stringify(name)}`, skip: closed ? 1 : 0 })) };
+      }
+      if (typing?.kind === "text") return null;
+      return { typed, from: cursor - typed.length, list: (await labels(metric)).map((one) => ({ ...one, insert: `${one.name}="`, again: true })) };
+    }
+    if (typing?.kind === "text" || bracket === "[") return null;
+    if (bracket === "(" && ["by", "without", "on", "ignoring", "group_left", "group_right"].includes(ahead)) {
+      return { typed, from: cursor - typed.length, list: (await labels(metricNear(area.value, cursor))).map((one) => ({ ...one, insert: one.name })) };
+    }
+    const list = [
+      ...known.metrics.map((one) => ({ ...one, insert: one.name })),
+      ...known.aggregations.map((one) => ({ ...one, insert: `${one.name}(`, skip: area.value[cursor] === "(" ? 1 : 0 })),
+      ...known.functions.map((one) => ({ ...one, insert: `${one.name}(`, skip: area.value[cursor] === "(" ? 1 : 0 })),
+    ];
+    return { typed, from: cursor - typed.length, list };
+  };
+  // Names that begin with what was typed first, then those that hold it, then those whose help does.
+  const ranked = (list, typed) => {
+    const wanted = typed.toLowerCase();
+    const rank = ({ name, help }) => {
+      const at = name.toLowerCase().indexOf(wanted);
+      if (at === 0) return 0;
+      if (at > 0) return name[at - 1] === "_" ? 1 : 2;
+      return wanted.length > 2 && help.toLowerCase().includes(wanted) ? 3 : 4;
+    };
+    return list.map((one) => [rank(one), one]).filter(([order]) => order < 4).sort((a, b) => a[0] - b[0]).slice(0, MOST).map(([, one]) => one);
+  };
+
+  // -- the list of completions
+  const close = () => {
+    open?.element.remove();
+    open?.area.removeAttribute("aria-activedescendant");
+    open?.area.setAttribute("aria-expanded", "false");
+    open = null;
+  };
+  const select = (index) => {
+    const items = [...open.element.children];
+    open.at = (index + items.length) % items.length;
+    items.forEach((item, at) => item.setAttribute("aria-selected", String(at === open.at)));
+    items[open.at].scrollIntoView({ block: "nearest" });
+    open.area.setAttribute("aria-activedescendant", items[open.at].id);
+  };
+  const show = (area, { from, list, typed }) => {
+    close();
+    if (!list.length || (list.length === 1 && list[0].name === typed)) return;
+    const element = document.createElement("ul");
+    element.className = "completion";
+    element.id = "explore-completion";
+    element.setAttribute("role", "listbox");
+    element.setAttribute("aria-label", "Completions");
+    element.append(...list.map((one, index) => {
+      const item = document.createElement("li");
+      item.id = `completion-${index}`;
+      item.setAttribute("role", "option");
+      const [name, note, help] = ["b", "span", "small"].map((tag) => document.createElement(tag));
+      name.textContent = one.name;
+      note.textContent = one.note;
+      help.textContent = one.help;
+      item.append(name, note, help);
+      item.addEventListener("mousedown", (event) => { event.preventDefault(); take(index); });
+      return item;
+    }));
+    area.parentElement.append(element);
+    open = { area, element, list, from, at: 0 };
+    // A hidden copy of the text up to the word says where on the page it begins.
+    const range = document.createRange();
+    const mark = document.createElement("span");
+    const under = area.previousElementSibling;
+    const copy = under.cloneNode(false);
+    copy.append(area.value.slice(0, from), mark);
+    under.after(copy);
+    range.selectNode(mark);
+    const left = Math.min(mark.offsetLeft, Math.max(0, area.offsetWidth - element.offsetWidth));
+    element.style.left = `${Math.max(0, left)}px`;
+    element.style.top = `${mark.offsetTop + 22}px`;
+    copy.remove();
+    area.setAttribute("aria-expanded", "true");
+    area.setAttribute("aria-controls", element.id);
+    select(0);
+  };
+  const suggest = async (area, always) => {
+    const [text, cursor] = [area.value, area.selectionStart];
+    const found = area.selectionStart === area.selectionEnd ? await candidates(area) : null;
+    if (area.value !== text || area.selectionStart !== cursor || document.activeElement !== area) return;
+    if (!found || (!always && !found.typed && !/[{,("=~]\s*$/.test(text.slice(0, cursor))) || (!always && !found.typed && found.list.length > 200)) return close();
+    show(area, { ...found, list: ranked(found.list, found.typed) });
+  };
+  const take = (index) => {
+    const { area, list, from } = open;
+    const { insert, again, skip = 0 } = list[index];
+    close();
+    area.focus();
+    area.setSelectionRange(from, area.selectionStart + skip);
+    // insertText keeps the browser's undo.
+    if (!document.execCommand("insertText", false, insert)) area.setRangeText(insert, from, area.selectionEnd, "end");
+    paint(area);
+    soon(area);
+    if (again) suggest(area, true);
+  };
+
+  // -- events
+  const run = () => form.requestSubmit(form.querySelector('[name="do"][value="run"]'));
+  const keys = (event) => {
+    const area = event.target;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); close(); run(); return; }
+    if (event.key === " " && event.ctrlKey) { event.preventDefault(); suggest(area, true); return; }
+    if (!open) return;
+    const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
+    if (event.key in moves) { event.preventDefault(); select(open.at + moves[event.key]); }
+    else if ((event.key === "Enter" || event.key === "Tab") && !event.shiftKey) { event.preventDefault(); take(open.at); }
+    else if (event.key === "Escape") { event.preventDefault(); event.stopPropagation(); close(); }
+  };
+  for (const area of form.querySelectorAll(".editor textarea")) {
+    area.setAttribute("role", "combobox");
+    area.setAttribute("aria-autocomplete", "list");
+    area.setAttribute("aria-expanded", "false");
+    area.dataset.checked = area.value;
+    paint(area);
+    area.addEventListener("input", () => { paint(area); soon(area); suggest(area, false); });
+    area.addEventListener("keydown", keys);
+    area.addEventListener("blur", () => { if (open?.area === area) close(); });
+    area.addEventListener("scroll", () => { area.previousElementSibling.scrollTop = area.scrollTop; });
+  }
+  // A suggestion takes the place of the text and runs.
+  form.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-suggestion]");
+    if (!link) return;
+    event.preventDefault();
+    const area = link.closest(".explore-query").querySelector("textarea");
+    area.value = link.dataset.suggestion;
+    run();
+  });
+  document.addEventListener("portal:figure", ({ detail }) => {
+    document.getElementById("explore-unit").textContent = detail.unit || "";
+    const list = document.getElementById("explore-problems");
+    // What is wrong with a text stands under its editor already.
+    const problems = Object.entries(detail.problems || {}).filter(([letter]) => !document.querySelector(`#wrong-${letter} > *`));
+    list.hidden = !problems.length;
+    list.replaceChildren(...problems.map(([letter, message]) => {
+      const item = document.createElement("li");
+      item.className = "message error";
+      item.textContent = `${letter}: ${message}`;
+      return item;
+    }));
+  });
+  fetch(form.dataset.wordsUrl, { credentials: "same-origin" }).then((answer) => answer.json()).then((words) => {
+    Object.assign(known, words);
+    form.querySelectorAll(".editor textarea").forEach(paint);
+  }, () => {});
+})();
