@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 from django.db import transaction
 
 import promql
@@ -31,7 +32,7 @@ class CachedSource:
         self.inner = inner
         self.exact: dict[object, list[promql.Block]] = {}
         self.narrow: set[object] = set()
-        self.whole: dict[object, list[promql.Block]] = {}
+        self.whole: dict[object, Whole] = {}
 
     def select(
         self, matchers: Sequence[promql.Matcher], start_ms: int, end_ms: int, hints: promql.Hints
@@ -45,8 +46,8 @@ class CachedSource:
             return self.exact[selection]
         if place in self.whole or place in self.narrow:
             if place not in self.whole:
-                self.whole[place] = self._read(names, start_ms, end_ms, hints)
-            self.exact[selection] = filtered(self.whole[place], matchers)
+                self.whole[place] = Whole(self._read(names, start_ms, end_ms, hints))
+            self.exact[selection] = self.whole[place].only(matchers)
         else:
             self.narrow.add(place)
             self.exact[selection] = self._read(matchers, start_ms, end_ms, hints)
@@ -60,19 +61,40 @@ class CachedSource:
             return self.inner.select(matchers, start_ms, end_ms, hints)
 
 
-def filtered(blocks: list[promql.Block], matchers: Sequence[promql.Matcher]) -> list[promql.Block]:
-    """The series of the blocks that match."""
-    found = []
-    for block in blocks:
-        rows = [
-            row
-            for row, labels in enumerate(block.labels)
-            if all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
-        ]
-        if len(rows) == len(block.labels):
-            found.append(block)
-        elif rows:
-            index = np.array(rows)
-            present = None if block.present is None else block.present[index]
-            found.append(promql.Block([block.labels[row] for row in rows], block.times, block.values[index], present))
-    return found
+class Values:
+    """The values of one label over the series of a block: the distinct ones, and which of them each series has."""
+
+    def __init__(self, labels: Sequence[promql.Labels], name: str) -> None:
+        places: dict[str, int] = {}
+        self.of_row = np.array([places.setdefault(row.get(name, ""), len(places)) for row in labels], dtype=np.int64)
+        self.distinct = list(places)
+
+    def rows(self, matcher: promql.Matcher) -> npt.NDArray[np.bool_]:
+        """Which series match; each distinct value is looked at once."""
+        return np.array([matcher.matches(value) for value in self.distinct], dtype=bool)[self.of_row]
+
+
+class Whole:
+    """All series of a metric, from which selections by labels are taken."""
+
+    def __init__(self, blocks: list[promql.Block]) -> None:
+        self.blocks = blocks
+        self.values: dict[tuple[int, str], Values] = {}
+
+    def only(self, matchers: Sequence[promql.Matcher]) -> list[promql.Block]:
+        """The series that match."""
+        found = []
+        for place, block in enumerate(self.blocks):
+            keep = np.ones(len(block.labels), dtype=bool)
+            for matcher in matchers:
+                if (place, matcher.name) not in self.values:
+                    self.values[place, matcher.name] = Values(block.labels, matcher.name)
+                keep &= self.values[place, matcher.name].rows(matcher)
+            if keep.all():
+                found.append(block)
+            elif keep.any():
+                index = np.flatnonzero(keep)
+                present = None if block.present is None else block.present[index]
+                labels = [block.labels[row] for row in index.tolist()]
+                found.append(promql.Block(labels, block.times, block.values[index], present))
+        return found

@@ -27,7 +27,7 @@ class Groups:
         """Rows present per group and step."""
         order, starts = by_group(self.of_row)
         if present.all():
-            sizes = np.diff(np.r_[starts, order.size])
+            sizes = np.diff(starts, append=order.size)
             return np.broadcast_to(sizes[:, None], (len(self.labels), present.shape[1]))
         return np.add.reduceat(present[order], starts, axis=0, dtype=np.int64)
 

@@ -1,6 +1,7 @@
 """7 query, elsewhere: a source that evaluates queries itself, such as a Prometheus-compatible server."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 from promql.labels import Labels, Matcher
@@ -29,3 +30,13 @@ class Engine(Listing, Protocol):
     def range(self, query: Query, start_ms: int, end_ms: int, step_ms: int, lookback_ms: int, limits: Limits) -> Result:
         """The values at start, start + step, … up to end."""
         ...
+
+
+def engine_of(source: Source) -> Engine | None:
+    """The source as an engine, where it is one. Asked for every query of every rule, so the answer is kept per class."""
+    return source if _is_engine(type(source)) else None  # type: ignore[return-value]  # the class has been looked at
+
+
+@lru_cache(maxsize=64)
+def _is_engine(kind: type) -> bool:
+    return issubclass(kind, Engine)

@@ -6,7 +6,7 @@ from promql import syntax
 from promql.aggregate import aggregate
 from promql.binary import binary
 from promql.convert import MAX_MILLISECONDS
-from promql.engine import Engine
+from promql.engine import engine_of
 from promql.errors import EvalError, UnsupportedError
 from promql.functions import ELEMENTWISE, RANGE_FUNCTIONS, SPECIAL_FUNCTIONS
 from promql.labels import METRIC_NAME, label_key, label_order, without_name
@@ -35,8 +35,8 @@ def instant(
 ) -> Result:
     """Evaluate a query at one time (ms). Raises PromQLError."""
     parsed = parse(query) if isinstance(query, str) else query
-    if isinstance(source, Engine):
-        return source.instant(parsed, at_ms, lookback_ms, limits or Limits())
+    if (engine := engine_of(source)) is not None:
+        return engine.instant(parsed, at_ms, lookback_ms, limits or Limits())
     evaluation = _Evaluation(parsed, source, at_ms, at_ms, 0, lookback_ms, limits or Limits())
     # Infinities and NaN are results like any other; numpy is not to warn of them.
     with np.errstate(all="ignore"):
@@ -62,8 +62,8 @@ def range_query(
     if parsed.type not in {"vector", "scalar"}:
         kind = "range vector" if parsed.type == "matrix" else parsed.type
         raise EvalError(f'invalid expression type "{kind}" for range query, must be scalar or instant vector')
-    if isinstance(source, Engine):
-        return source.range(parsed, start_ms, end_ms, step_ms, lookback_ms, limits or Limits())
+    if (engine := engine_of(source)) is not None:
+        return engine.range(parsed, start_ms, end_ms, step_ms, lookback_ms, limits or Limits())
     evaluation = _Evaluation(parsed, source, start_ms, end_ms, step_ms, lookback_ms, limits or Limits())
     with np.errstate(all="ignore"):
         return evaluation.range()

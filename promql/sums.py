@@ -52,7 +52,7 @@ def by_group(group_of: Ints) -> tuple[Ints, Ints]:
     """The rows ordered by group, and where each group starts among them."""
     order = np.argsort(group_of, kind="stable")
     ordered = group_of[order]
-    return order, np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    return order, np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
 
 
 def rows_by_rank(group_of: Ints) -> list[Ints]:
@@ -61,7 +61,7 @@ def rows_by_rank(group_of: Ints) -> list[Ints]:
         return [np.arange(group_of.size)]
     order, starts = by_group(group_of)
     ordered = group_of[order]
-    sizes = np.diff(np.r_[starts, ordered.size])
+    sizes = np.diff(starts, append=ordered.size)
     rank = np.arange(ordered.size) - np.repeat(starts, sizes)
     by_rank = np.argsort(rank, kind="stable")
     return np.split(order[by_rank], np.cumsum(np.bincount(rank))[:-1])

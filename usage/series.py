@@ -7,7 +7,7 @@ A source that is made for some workspaces sees nothing of others, whatever the e
 
 from __future__ import annotations
 
-import io
+import selectors
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ import numpy as np
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from psycopg import pq
+from psycopg.errors import error_from_result
 
 from promql import Block, Hints, LimitError, Matcher
 from usage import epoch
@@ -25,6 +27,8 @@ from usage.grid import Segment, after, grid_step, grid_times, knots, on_grid, se
 from usage.measures import Floats, Ints
 
 MAX_CELLS = 60_000_000
+COPY_HEADER, COPY_PIECE = 19, 262_144  # bytes
+YEAR_2000 = 946_684_800  # epoch seconds at which Postgres's timestamps are 0
 # Functions that look at differences only: where the counter stood before the range does not matter to them.
 DIFFERENCES = frozenset({"rate", "increase", "irate", "idelta", "delta", "deriv", "changes", "resets"})
 
@@ -239,11 +243,13 @@ class Reader:
         """The rows of a stretch as a structured array: bucket (epoch seconds), dimension, m0, m1 … (the slots)."""
         chosen = ", ".join(f"coalesce(measures[{slot + 1}], 0)" for slot in slots)
         query = (
-            f"SELECT extract(epoch FROM bucket)::bigint, dimension_id, {chosen} FROM {part.table}"
+            f"SELECT bucket, dimension_id, {chosen} FROM {part.table}"
             f" WHERE bucket >= to_timestamp({part.start}) AND bucket < to_timestamp({part.end})"
             f" AND dimension_id = ANY('{{{','.join(map(str, ids.tolist()))}}}'::bigint[])"
         )
-        return copied(self._cursor, query, ["bucket", "dimension"], [f"m{index}" for index in range(len(slots))])
+        rows = copied(self._cursor, query, ["bucket", "dimension"], [f"m{index}" for index in range(len(slots))])
+        rows["bucket"] = rows["bucket"] // 1_000_000 + YEAR_2000
+        return rows
 
     def _base(self, group: Group, slots: list[int], within: Floats) -> Floats:
         """What each counter had before the first knot: its total, less what was read, less what came after."""
@@ -298,21 +304,53 @@ def copied(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.void]]:
     """A query's rows through binary COPY into a structured array, without a Python object per value.
 
-    The columns are bigint (`integers`) and double precision (`floats`), in this order, none of them NULL: each row has one width.
+    The columns are bigint or timestamptz (`integers`) and double precision (`floats`), in this order, none of them NULL: each row
+    has one width. A timestamptz is microseconds since 2000.
     """
-    buffer = io.BytesIO()
-    with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as copy:
-        for part in copy:
-            buffer.write(part)
     fields: list[tuple[str, str]] = [("columns", ">i2")]
     for name, kind in [*((name, ">i8") for name in integers), *((name, ">f8") for name in floats)]:
         fields += [(f"{name} width", ">i4"), (name, kind)]
-    kind_of_row = np.dtype(fields)
-    header, trailer = 19, 2
-    count = (buffer.getbuffer().nbytes - header - trailer) // kind_of_row.itemsize
-    rows = np.frombuffer(buffer.getbuffer(), dtype=kind_of_row, count=count, offset=header)
+    sent = np.dtype(fields)
     native = np.dtype([(name, "<i8") for name in integers] + [(name, "<f8") for name in floats])
-    plain = np.empty(count, dtype=native)
-    for name in (*integers, *floats):
-        plain[name] = rows[name]
-    return plain
+    pieces = [np.empty(0, dtype=native)]
+    rest, left = b"", COPY_HEADER
+    for data in copied_bytes(cursor, query):
+        rest += data
+        # The trailer is shorter than any row.
+        count = (len(rest) - left) // sent.itemsize
+        rows = np.frombuffer(rest, dtype=sent, count=count, offset=left)
+        plain = np.empty(count, dtype=native)
+        for name in (*integers, *floats):
+            plain[name] = rows[name]
+        pieces.append(plain)
+        rest, left = rest[left + count * sent.itemsize :], 0
+    return np.concatenate(pieces)
+
+
+def copied_bytes(cursor: CursorWrapper, query: str) -> Iterator[bytes]:
+    """What COPY answers in its binary form, in pieces that fit a processor's cache; the first has the whole header.
+
+    Postgres sends a message per row. psycopg's `copy` passes each through several generators, which takes longer than Postgres
+    needs to make it; so the messages are taken from libpq itself, all that have come, before the next wait.
+    """
+    pgconn = cursor.connection.pgconn
+    data = bytearray()
+    with connection.wrap_database_errors, selectors.DefaultSelector() as readable:
+        results = [pgconn.exec_(f"COPY ({query}) TO STDOUT (FORMAT BINARY)".encode())]
+        if results[0].status == pq.ExecStatus.COPY_OUT:
+            readable.register(pgconn.socket, selectors.EVENT_READ)
+            while (step := pgconn.get_copy_data(1))[0] >= 0:
+                if step[0]:
+                    data += step[1]
+                    if len(data) > COPY_PIECE:
+                        yield bytes(data)
+                        data.clear()
+                else:
+                    readable.select()
+                    pgconn.consume_input()
+            # To the last one, or the connection stays busy.
+            while (result := pgconn.get_result()) is not None:
+                results.append(result)
+        if results[-1].status != pq.ExecStatus.COMMAND_OK:
+            raise error_from_result(results[-1])
+    yield bytes(data)

@@ -1,11 +1,13 @@
 """6: series as a server would have scraped them, whatever grain answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db import DatabaseError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 import promql
@@ -15,7 +17,7 @@ from usage import retention, rollup
 from usage.epoch import State
 from usage.exposition import exposition
 from usage.grid import segments
-from usage.series import PostgresSource
+from usage.series import PostgresSource, copied, copied_bytes
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 START = NOW.replace(minute=0, second=0)
@@ -162,8 +164,36 @@ def test_a_long_range_is_read_from_coarse_grains_up_to_what_is_settled() -> None
     assert [part.width for part in segments(now - 86_400, now, now, 300, dropped)] == [300, 15]
 
 
-def test_reading_asks_postgres_as_often_however_many_series(sender: Sender, django_assert_num_queries: Any) -> None:
+def test_reading_asks_postgres_as_often_however_many_series(
+    sender: Sender, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[str] = []
+
+    def counted(cursor: CursorWrapper, query: str) -> Iterator[bytes]:
+        copies.append(query)
+        return copied_bytes(cursor, query)
+
+    monkeypatch.setattr("usage.series.copied_bytes", counted)
     for count in (1, 40):
         sender.post([call(model=f"m{number}") for number in range(count)])
-        with django_assert_num_queries(6):  # begin, isolation, epoch, dimensions, rollups, commit
+        copies.clear()
+        with django_assert_num_queries(5):  # begin, isolation, epoch, dimensions, commit
             ask("sum(rate(compozy_llm_usage_events_total[5m]))", NOW + timedelta(minutes=1))
+        assert len(copies) == 1  # rollups
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_copy_that_fails_leaves_the_connection_usable() -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        for query in ("SELECT no_such_column", "SELECT 1 / (3 - n) FROM generate_series(1, 5) AS n"):
+            with pytest.raises(DatabaseError), transaction.atomic():
+                list(copied_bytes(cursor, query))
+        assert copied(cursor, "SELECT 7::bigint, 0.5::float8", ["a"], ["b"]).tolist() == [(7, 0.5)]
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_copy_of_many_rows_is_whole() -> None:
+    with connection.cursor() as cursor:
+        rows = copied(cursor, "SELECT n::bigint, n / 2.0::float8 FROM generate_series(1, 100000) AS n", ["n"], ["half"])
+    assert (rows["n"] == np.arange(1, 100_001)).all()
+    assert (rows["half"] * 2 == rows["n"]).all()
