@@ -11,7 +11,8 @@ read the new row. Thus whoever stores after a turn sees all that was stored befo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -31,22 +32,23 @@ class State(NamedTuple):
     floor_1h: float
 
 
-READ = """
-SELECT generation, extract(epoch FROM floor_15s)::float8, extract(epoch FROM floor_5m)::float8, extract(epoch FROM floor_1h)::float8
-FROM usage_epoch
-"""
+_COLUMNS = (
+    "{0}.generation, extract(epoch FROM {0}.floor_15s)::float8, extract(epoch FROM {0}.floor_5m)::float8,"
+    " extract(epoch FROM {0}.floor_1h)::float8"
+)
+READ = f"SELECT {_COLUMNS.format('e')} FROM usage_epoch e"
+_CLAIM = f"SELECT {_COLUMNS.format('(c.state)')}, c.fresh FROM usage_claim(%s, %s, %s::uuid[]) c"
 
 
-def join(cursor: CursorWrapper) -> State:
-    """The epoch's state, which holds until the end of the transaction. Two statements: the second sees what the lock waited for.
+def join(cursor: CursorWrapper, event_ids: Sequence[uuid.UUID]) -> tuple[State, set[uuid.UUID] | None]:
+    """Join the epoch until the end of the transaction and claim event ids: its state, and which of them are new (None: all).
 
     No statement of the transaction may take longer than `STATEMENT_MS`: past it the batch goes to the spool.
     """
-    cursor.execute(
-        "SELECT set_config('statement_timeout', %s, true), pg_advisory_xact_lock_shared(%s)", [STATEMENT_MS, LOCK]
-    )
-    cursor.execute(READ)
-    return State(*cursor.fetchone())
+    ids = "{" + ",".join(sorted(event.hex for event in event_ids)) + "}"
+    cursor.execute(_CLAIM, [LOCK, STATEMENT_MS, ids])
+    *state, fresh = cursor.fetchone()
+    return State(*state), None if fresh is None else set(fresh)
 
 
 @contextmanager

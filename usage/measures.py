@@ -50,8 +50,5 @@ def summed(groups: Sequence[Ints], matrix: Floats) -> tuple[list[Ints], Floats]:
 
 
 def array_texts(matrix: Floats) -> list[str]:
-    """Each row as the text of a Postgres array; whole numbers without a fraction, others with all their digits."""
-    return [
-        "{" + ",".join([f"{value:.0f}" if value.is_integer() else repr(value) for value in row]) + "}"
-        for row in matrix.tolist()
-    ]
+    """Each row as the text of a Postgres array, with all digits."""
+    return ["{" + repr(row)[1:-1] + "}" for row in matrix.tolist()]

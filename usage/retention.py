@@ -51,9 +51,7 @@ def rotate_events(now: datetime) -> bool:
         row = cursor.fetchone()
         if row is None:
             return False
-        cursor.execute(
-            f"CREATE TABLE usage_event_seen_{row[0]:d} PARTITION OF usage_event_seen FOR VALUES IN ({row[0]:d})"
-        )
+        cursor.execute("SELECT usage_add_generation(%s)", [row[0]])
     return True
 
 

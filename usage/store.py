@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -55,13 +56,14 @@ def store(batch: Batch, columns: Columns, rejected: Sequence[Rejection]) -> Stor
         partitions.ensure(table, stamps)
     interned = dimensions.intern(first_buckets(columns, batch))
     with transaction.atomic(), connection.cursor() as cursor:
-        state = epoch.join(cursor)
-        fresh = claim_events(cursor, state.generation, columns.event_ids)
+        state, fresh = claim_events(cursor, columns.event_ids)
         kept = columns if len(fresh) == len(columns) else columns.keep(fresh)
         accepted = len(kept) - kept.ghosts
         copy_records(cursor, batch, kept, interned)
-        add_rollups(cursor, state, batch, kept, interned)
-        write_receipt(cursor, batch, accepted, len(columns) - columns.ghosts - accepted, rejected)
+        writes = Writes()
+        add_rollups(writes, state, batch, kept, interned)
+        write_receipt(writes, batch, accepted, len(columns) - columns.ghosts - accepted, rejected)
+        writes.send(cursor)
     return Stored(accepted, len(columns) - columns.ghosts - accepted)
 
 
@@ -84,29 +86,28 @@ def first_buckets(columns: Columns, batch: Batch) -> dict[DimensionKey, float]:
     return {key: at // 15 * 15 for key, at in first.items()}
 
 
-# One row comes back: how many ids were new, and, unless all were (which is the rule), which. The ids come sorted, so that two batches that share
-# events wait for each other in one order and cannot deadlock.
-_CLAIM = """
-WITH fresh AS (
-    INSERT INTO usage_event_seen (generation, event_id)
-    SELECT %(generation)s, event_id FROM unnest(%(ids)s::uuid[]) AS given (event_id)
-    WHERE NOT EXISTS (SELECT FROM usage_event_seen s WHERE s.event_id = given.event_id AND s.generation < %(generation)s)
-    ON CONFLICT DO NOTHING RETURNING event_id
-)
-SELECT count(*), CASE WHEN count(*) < cardinality(%(ids)s::uuid[]) THEN array_agg(event_id) END FROM fresh
-"""
-
-
-def claim_events(cursor: CursorWrapper, generation: int, event_ids: Sequence[uuid.UUID]) -> list[int]:
-    """The rows whose event had not been seen, in order; from now on it has. Of a batch's own doubles the first is fresh."""
+def claim_events(cursor: CursorWrapper, event_ids: Sequence[uuid.UUID]) -> tuple[epoch.State, list[int]]:
+    """The epoch, and the rows whose event had not been seen, in order; from now on it has. Of a batch's own doubles the first is fresh."""
     first = {event: row for row, event in reversed(list(enumerate(event_ids)))}
-    if not first:
-        return []
-    ids = "{" + ",".join(sorted(event.hex for event in first)) + "}"
-    cursor.execute(_CLAIM, {"generation": generation, "ids": ids})
-    count, some = cursor.fetchone()
-    new = set(first) if count == len(first) else set(some or ())
-    return sorted(row for event, row in first.items() if event in new)
+    state, fresh = epoch.join(cursor, list(first))
+    return state, sorted(row for event, row in first.items() if fresh is None or event in fresh)
+
+
+@dataclass
+class Writes:
+    """The last statements of a transaction, gathered to be sent as one: each round trip is time in which shared rows stay locked."""
+
+    statements: list[str] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+    def add(self, statement: str, *values: Any) -> None:
+        """One more INSERT or UPDATE. They see the table as it was before any of them."""
+        self.statements.append(f"w{len(self.statements)} AS ({statement})")
+        self.values += values
+
+    def send(self, cursor: CursorWrapper) -> None:
+        """Execute them."""
+        cursor.execute(f"WITH {', '.join(self.statements)} SELECT", self.values)
 
 
 _COPY = (
@@ -181,7 +182,7 @@ def kind_measures(kind: str, columns: Columns, rows: Sequence[int], latency: flo
 
 
 def add_rollups(
-    cursor: CursorWrapper,
+    writes: Writes,
     state: epoch.State,
     batch: Batch,
     columns: Columns,
@@ -197,14 +198,14 @@ def add_rollups(
     parts: list[tuple[str, Ints, Floats, Floats]] = []
     for kind, rows in by_kind.items():
         if kind == "gauge":
-            add_gauges(cursor, columns, rows, ids, at)
+            add_gauges(writes, columns, rows, ids, at)
         else:
             parts.append((kind, ids[rows], at[rows], kind_measures(kind, columns, rows, latency)))
     if len(columns):
         parts.append(persist_part(batch, latency, interned))
-    add_buckets(cursor, state, parts)
-    push_back_first(cursor, columns, interned)
-    add_totals(cursor, parts)
+    add_buckets(writes, state, parts)
+    push_back_first(writes, columns, interned)
+    add_totals(writes, parts)
 
 
 def persist_part(
@@ -228,7 +229,7 @@ ON CONFLICT (bucket, dimension_id) DO UPDATE SET measures = usage_add(r.measures
 """
 
 
-def add_buckets(cursor: CursorWrapper, state: epoch.State, parts: Sequence[tuple[str, Ints, Floats, Floats]]) -> None:
+def add_buckets(writes: Writes, state: epoch.State, parts: Sequence[tuple[str, Ints, Floats, Floats]]) -> None:
     """Upsert the rollups; a record older than a grain's floor goes to the next coarser grain."""
     dirty: set[float] = set()
     for table, floor, ceiling in (
@@ -245,18 +246,18 @@ def add_buckets(cursor: CursorWrapper, state: epoch.State, parts: Sequence[tuple
                 rows += zip(starts.tolist(), owners.tolist(), array_texts(sums), strict=True)
         if rows:
             rows.sort()
-            cursor.execute(_ADD.format(table=table), list(map(list, zip(*rows, strict=True))))
+            writes.add(_ADD.format(table=table), *map(list, zip(*rows, strict=True)))
             if table != "usage_rollup_1h":
                 dirty |= {start // 300 * 300 for start, _, _ in rows}
     if dirty:
-        cursor.execute(
+        writes.add(
             "INSERT INTO usage_dirtybucket (bucket, claimed) SELECT to_timestamp(b), false FROM unnest(%s::float8[]) AS t (b)"
             " ON CONFLICT DO NOTHING",
-            [sorted(dirty)],
+            sorted(dirty),
         )
 
 
-def add_gauges(cursor: CursorWrapper, columns: Columns, rows: Sequence[int], ids: Ints, at: Floats) -> None:
+def add_gauges(writes: Writes, columns: Columns, rows: Sequence[int], ids: Ints, at: Floats) -> None:
     """Keep the last value of each gauge in each bucket."""
     last: dict[tuple[float, int], tuple[float, float]] = {}
     for row in rows:
@@ -267,16 +268,16 @@ def add_gauges(cursor: CursorWrapper, columns: Columns, rows: Sequence[int], ids
         if place not in last or at[row] >= last[place][0]:
             last[place] = (float(at[row]), record.value)
     ordered = sorted((bucket, owner, when, value) for (bucket, owner), (when, value) in last.items())
-    cursor.execute(
+    writes.add(
         "INSERT INTO usage_gauge_sample AS g (bucket, dimension_id, at, value)"
         " SELECT to_timestamp(b), d, to_timestamp(a), v"
         " FROM unnest(%s::float8[], %s::bigint[], %s::float8[], %s::float8[]) AS t (b, d, a, v)"
         " ON CONFLICT (dimension_id, bucket) DO UPDATE SET at = excluded.at, value = excluded.value WHERE excluded.at >= g.at",
-        list(map(list, zip(*ordered, strict=True))),
+        *map(list, zip(*ordered, strict=True)),
     )
 
 
-def push_back_first(cursor: CursorWrapper, columns: Columns, interned: dict[DimensionKey, dimensions.Interned]) -> None:
+def push_back_first(writes: Writes, columns: Columns, interned: dict[DimensionKey, dimensions.Interned]) -> None:
     """Move a counter's start back where a late record came before it."""
     earlier: dict[int, float] = {}
     for key, at in zip(columns.dimensions, columns.at, strict=True):
@@ -286,14 +287,14 @@ def push_back_first(cursor: CursorWrapper, columns: Columns, interned: dict[Dime
             earlier[known.id] = bucket
     if earlier:
         pairs = sorted(earlier.items())
-        cursor.execute(
+        writes.add(
             "UPDATE usage_dimension d SET first_at = to_timestamp(t.at)"
             " FROM unnest(%s::bigint[], %s::float8[]) AS t (id, at) WHERE d.id = t.id AND d.first_at > to_timestamp(t.at)",
-            list(map(list, zip(*pairs, strict=True))),
+            *map(list, zip(*pairs, strict=True)),
         )
 
 
-def add_totals(cursor: CursorWrapper, parts: Sequence[tuple[str, Ints, Floats, Floats]]) -> None:
+def add_totals(writes: Writes, parts: Sequence[tuple[str, Ints, Floats, Floats]]) -> None:
     """Add to the lifetime sums."""
     rows: list[tuple[int, str]] = []
     for _, ids, _, matrix in parts:
@@ -301,35 +302,31 @@ def add_totals(cursor: CursorWrapper, parts: Sequence[tuple[str, Ints, Floats, F
         rows += zip(owners.tolist(), array_texts(sums), strict=True)
     if rows:
         rows.sort()
-        cursor.execute(
+        writes.add(
             "INSERT INTO usage_total AS r (dimension_id, measures)"
             " SELECT d, m::float8[] FROM unnest(%s::bigint[], %s::text[]) AS t (d, m)"
             " ON CONFLICT (dimension_id) DO UPDATE SET measures = usage_add(r.measures, excluded.measures)",
-            list(map(list, zip(*rows, strict=True))),
+            *map(list, zip(*rows, strict=True)),
         )
 
 
-def write_receipt(
-    cursor: CursorWrapper, batch: Batch, accepted: int, duplicates: int, rejected: Sequence[Rejection]
-) -> None:
+def write_receipt(writes: Writes, batch: Batch, accepted: int, duplicates: int, rejected: Sequence[Rejection]) -> None:
     """The receipt's row; a batch that is stored again keeps its first one."""
     reasons = [{"index": one.index, "field": one.field, "error": one.error} for one in rejected[:REASONS_KEPT]]
     now = time.time()
-    cursor.execute(
+    writes.add(
         "INSERT INTO usage_receipt (id, received_at, key_id, workspace_id, state, accepted, duplicates, rejected, reasons,"
         " body_bytes, seconds, stored_at) VALUES (%s, to_timestamp(%s), %s, %s, 'stored', %s, %s, %s, %s, %s, %s, to_timestamp(%s))"
         " ON CONFLICT DO NOTHING",
-        [
-            batch.receipt,
-            batch.received_at,
-            batch.key_id,
-            batch.workspace_id,
-            accepted,
-            duplicates,
-            len(rejected),
-            msgspec.json.encode(reasons).decode(),
-            batch.body_bytes,
-            max(0.0, now - batch.received_at),
-            now,
-        ],
+        batch.receipt,
+        batch.received_at,
+        batch.key_id,
+        batch.workspace_id,
+        accepted,
+        duplicates,
+        len(rejected),
+        msgspec.json.encode(reasons).decode(),
+        batch.body_bytes,
+        max(0.0, now - batch.received_at),
+        now,
     )

@@ -34,10 +34,11 @@ CREATE INDEX usage_record_at ON usage_record USING brin (at) WITH (autosummarize
 -- A trace's records, for the few that carry one.
 CREATE INDEX usage_record_trace ON usage_record (trace_id) WHERE trace_id <> '';
 
+-- Unique within a generation: each partition has an index on event_id alone (a key of the whole table would need the generation
+-- in it, and a wider index). usage_claim sees to older generations.
 CREATE TABLE usage_event_seen (
     generation integer NOT NULL,
-    event_id uuid NOT NULL,
-    PRIMARY KEY (generation, event_id)
+    event_id uuid NOT NULL
 ) PARTITION BY LIST (generation);
 
 CREATE TABLE usage_rollup_15s (
@@ -93,13 +94,48 @@ BEGIN
 END
 $$;
 
+-- The next generation's partition.
+CREATE FUNCTION usage_add_generation(number integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE usage_event_seen_%1$s PARTITION OF usage_event_seen FOR VALUES IN (%1$s)', number);
+    EXECUTE format('CREATE UNIQUE INDEX ON usage_event_seen_%1$s (event_id)', number);
+END
+$$;
+
+-- Joins the epoch (see usage.epoch) and claims the event ids that are new, in one round trip. `fresh` is NULL where all are,
+-- which is the rule and takes a plain insert; ids come sorted, so that two batches that share events wait for each other in one
+-- order and cannot deadlock.
+CREATE FUNCTION usage_claim(
+    lock bigint, timeout text, ids uuid[], OUT state usage_epoch, OUT fresh uuid[]
+) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('statement_timeout', timeout, true), pg_advisory_xact_lock_shared(lock);
+    SELECT e.* INTO state FROM usage_epoch e;
+    IF NOT EXISTS (SELECT FROM usage_event_seen s WHERE s.event_id = ANY (ids) AND s.generation < state.generation) THEN
+        BEGIN
+            EXECUTE format('INSERT INTO usage_event_seen_%s SELECT %s, unnest($1)', state.generation, state.generation) USING ids;
+            RETURN;
+        EXCEPTION WHEN unique_violation THEN
+            -- Some were there, or another batch that has just committed brought them.
+        END;
+    END IF;
+    WITH added AS (
+        INSERT INTO usage_event_seen
+        SELECT state.generation, given.id FROM unnest(ids) AS given (id)
+        WHERE NOT EXISTS (SELECT FROM usage_event_seen s WHERE s.event_id = given.id AND s.generation < state.generation)
+        ON CONFLICT DO NOTHING RETURNING event_id
+    )
+    SELECT coalesce(array_agg(event_id), '{}') INTO fresh FROM added;
+END
+$$;
+
 INSERT INTO usage_epoch (generation, generation_at, floor_15s, floor_5m, floor_1h)
 VALUES (0, now(), '-infinity', '-infinity', '-infinity');
-CREATE TABLE usage_event_seen_0 PARTITION OF usage_event_seen FOR VALUES IN (0);
+SELECT usage_add_generation(0);
 """
 
 BACKWARD = """
-DROP FUNCTION usage_add;
+DROP FUNCTION usage_add, usage_add_generation, usage_claim;
 DROP TABLE usage_record, usage_event_seen, usage_rollup_15s, usage_rollup_5m, usage_rollup_1h, usage_gauge_sample, usage_receipt;
 DELETE FROM usage_epoch;
 """
