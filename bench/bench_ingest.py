@@ -62,13 +62,15 @@ def body(draw: random.Random, now: float) -> bytes:
 
 
 def send(port: int, key: str, bodies: list[bytes], start: float) -> None:
-    """A client: one connection, one batch after another, from a common start on."""
-    connection = http.client.HTTPConnection("127.0.0.1", port)
+    """A client: one batch after another, from a common start on; a connection each, so that the kernel spreads them over the web
+    processes (two connections kept open are in one process as often as not)."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     time.sleep(max(0.0, start - time.time()))
     for one in bodies:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
         connection.request("POST", "/api/v1/usage", one, headers)
         answer = json.loads(connection.getresponse().read())
+        connection.close()
         if answer.get("accepted") != BATCH or answer.get("spooled"):
             raise SystemExit(f"a batch was not stored: {answer}")
 

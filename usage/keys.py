@@ -21,6 +21,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from usage.epoch import prepared
 from usage.models import SCOPES, ApiKey, Workspace
 
 PREFIX = "llmu_"
@@ -120,9 +121,8 @@ def authenticate(header: str, now: datetime) -> Granted:
         "stale": now - timedelta(minutes=1),
     }
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_TAKE, values)
-            row = cursor.fetchone()
+        connection.ensure_connection()
+        row = prepared(_TAKE, values)
     except (OperationalError, InterfaceError):
         return Granted(_from_keyring(digest, stamp), 0)
     if row is None:

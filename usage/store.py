@@ -17,12 +17,11 @@ from typing import Any
 import msgspec
 import numpy as np
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 
-from usage import dimensions, epoch, partitions
+from usage import dimensions, epoch, partitions, raw_rows
 from usage.measures import Floats, Ints, array_texts, layout, optional, summed
 from usage.prepare import Columns, DimensionKey
-from usage.records import Gauge, LlmCall, Rejection
+from usage.records import Gauge, Rejection
 
 GRAINS = {"usage_rollup_15s": 15, "usage_rollup_5m": 300, "usage_rollup_1h": 3600}
 REASONS_KEPT = 100
@@ -56,14 +55,17 @@ def store(batch: Batch, columns: Columns, rejected: Sequence[Rejection]) -> Stor
         partitions.ensure(table, stamps)
     interned = dimensions.intern(first_buckets(columns, batch))
     with transaction.atomic(), connection.cursor() as cursor:
-        state, fresh = claim_events(cursor, columns.event_ids)
+        state, fresh = claim_events(columns.event_ids)
         kept = columns if len(fresh) == len(columns) else columns.keep(fresh)
         accepted = len(kept) - kept.ghosts
-        copy_records(cursor, batch, kept, interned)
+        data = raw_rows.encode(kept, interned, batch.receipt, batch.key_id, batch.received_at)
+        if data:
+            with cursor.copy(raw_rows.COPY) as copy:
+                copy.write(data)
         writes = Writes()
         add_rollups(writes, state, batch, kept, interned)
         write_receipt(writes, batch, accepted, len(columns) - columns.ghosts - accepted, rejected)
-        writes.send(cursor)
+        writes.send()
     return Stored(accepted, len(columns) - columns.ghosts - accepted)
 
 
@@ -86,10 +88,10 @@ def first_buckets(columns: Columns, batch: Batch) -> dict[DimensionKey, float]:
     return {key: at // 15 * 15 for key, at in first.items()}
 
 
-def claim_events(cursor: CursorWrapper, event_ids: Sequence[uuid.UUID]) -> tuple[epoch.State, list[int]]:
+def claim_events(event_ids: Sequence[uuid.UUID]) -> tuple[epoch.State, list[int]]:
     """The epoch, and the rows whose event had not been seen, in order; from now on it has. Of a batch's own doubles the first is fresh."""
     first = {event: row for row, event in reversed(list(enumerate(event_ids)))}
-    state, fresh = epoch.join(cursor, list(first))
+    state, fresh = epoch.join(list(first))
     return state, sorted(row for event, row in first.items() if fresh is None or event in fresh)
 
 
@@ -105,62 +107,9 @@ class Writes:
         self.statements.append(f"w{len(self.statements)} AS ({statement})")
         self.values += values
 
-    def send(self, cursor: CursorWrapper) -> None:
+    def send(self) -> None:
         """Execute them."""
-        cursor.execute(f"WITH {', '.join(self.statements)} SELECT", self.values)
-
-
-_COPY = (
-    "COPY usage_record (event_id, at, received_at, receipt, key_id, dimension_id, trace_id, span_id, prompt_tokens,"
-    " completion_tokens, cached_tokens, reasoning_tokens, cost_usd, price_source, duration_seconds, rate_limit_delay_seconds,"
-    " value, attributes, overflow) FROM STDIN"
-)
-
-
-def text_or_null(value: object) -> str:
-    """A number in COPY's text form."""
-    return "\\N" if value is None else repr(value)
-
-
-def json_or_null(text: str) -> str:
-    """JSON in COPY's text form. msgspec writes no raw tabs or line ends, so that the backslash is all there is to escape."""
-    return text.replace("\\", "\\\\") if text else "\\N"
-
-
-def copy_records(
-    cursor: CursorWrapper, batch: Batch, columns: Columns, interned: dict[DimensionKey, dimensions.Interned]
-) -> None:
-    """The raw rows. Identifiers and price sources need no escaping: their alphabet has neither tab nor backslash."""
-    received = datetime.fromtimestamp(batch.received_at, UTC).isoformat()
-    common = f"{received}\t{batch.receipt.hex}\t{batch.key_id}"
-    lines = []
-    for row in range(len(columns)):
-        record, dimension = columns.records[row], interned[columns.dimensions[row]]
-        if record is None:
-            continue
-        at = datetime.fromtimestamp(columns.at[row], UTC).isoformat()
-        overflow = (
-            msgspec.json.encode(dimensions.labels_of(columns.dimensions[row])).decode() if dimension.overflow else ""
-        )
-        if type(record) is LlmCall:
-            numbers = (
-                f"{text_or_null(record.prompt_tokens)}\t{text_or_null(record.completion_tokens)}\t"
-                f"{text_or_null(record.cached_tokens)}\t{text_or_null(record.reasoning_tokens)}\t"
-                f"{text_or_null(columns.costs[row])}\t{columns.price_sources[row]}\t{text_or_null(record.duration_seconds)}\t"
-                f"{text_or_null(record.rate_limit_delay_seconds)}\t\\N"
-            )
-        elif type(record) is Gauge:
-            numbers = f"\\N\t\\N\t\\N\t\\N\t\\N\t\t\\N\t\\N\t{record.value!r}"
-        else:
-            duration = text_or_null(record.duration_seconds)  # type: ignore[union-attr]  # every other kind has it
-            numbers = f"\\N\t\\N\t\\N\t\\N\t\\N\t\t{duration}\t\\N\t\\N"
-        lines.append(
-            f"{columns.event_ids[row].hex}\t{at}\t{common}\t{dimension.id}\t{record.trace_id}\t{record.span_id}\t{numbers}\t"
-            f"{json_or_null(columns.attributes[row])}\t{json_or_null(overflow)}\n"
-        )
-    if lines:
-        with cursor.copy(_COPY) as copy:
-            copy.write("".join(lines))
+        epoch.prepared(f"WITH {', '.join(self.statements)} SELECT 1", self.values)
 
 
 def kind_measures(kind: str, columns: Columns, rows: Sequence[int], latency: float) -> Floats:
