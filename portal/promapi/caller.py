@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
@@ -18,7 +20,7 @@ def workspaces_of(request: HttpRequest) -> frozenset[str] | None:
     if not header and request.user.is_authenticated:
         return access.read(request.user, request.GET).slugs
     try:
-        caller, retry_after = keys.authenticate(header, timezone.now())
+        caller, retry_after = keys.authenticate(as_bearer(header), timezone.now())
     except keys.Refused as refused:
         raise Failed("unauthorized", str(refused)) from refused
     except DatabaseError as away:
@@ -33,3 +35,15 @@ def workspaces_of(request: HttpRequest) -> frozenset[str] | None:
 def source_of(request: HttpRequest) -> Listing:
     """The series that a request may see."""
     return portal_source(workspaces_of(request))
+
+
+def as_bearer(header: str) -> str:
+    """The header, basic auth whose password is the key as a bearer: promtool and older clients can send nothing else."""
+    scheme, _, coded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return header
+    try:
+        _, _, password = b64decode(coded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return header
+    return f"Bearer {password}"
