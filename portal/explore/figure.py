@@ -15,8 +15,21 @@ from usage.figures import COLOURS, Figure, Floats, numbers
 from usage.ranges import TimeRange
 
 MOST_LINES = 8
-SHADES = ("", "/.7", "/.48", "/.32")
+SHADES = ("", "/.7", "/.5", "/.36")
 DASHES = ("solid", "dash", "dot", "dashdot")
+RIGHT_AXIS = {
+    "overlaying": "y",
+    "side": "right",
+    "showgrid": False,
+    "zeroline": False,
+    "fixedrange": True,
+    "automargin": True,
+    "rangemode": "tozero",
+    # Else the ticks stand at the left axis's heights, at odd numbers.
+    "tickmode": "auto",
+    "nticks": 6,
+    "ticks": "",
+}
 EMPTY = "No series in this range. The table tab and the words of the query say what each part has."
 
 
@@ -28,11 +41,11 @@ def draw(answers: Sequence[Answer], time_range: TimeRange, slots: Mapping[str, i
     data: list[dict[str, Any]] = []
     for answer in good:
         data += _lines(answer, len(good) > 1, each, slots, second=shown(answer.unit) in units[1:])
+    left, right = ([one for one in data if ("yaxis" in one) is on_right] for on_right in (False, True))
     span = {"type": "date", "range": [time_range.start_ms, time_range.end_ms]}
-    layout: dict[str, Any] = {"xaxis": span, "yaxis": {"tickformat": "~s" if _largest(data) >= 10_000 else ""}}
+    layout: dict[str, Any] = {"xaxis": span, "yaxis": _ticks(left)}
     if len(units) > 1:
-        right = {"overlaying": "y", "side": "right", "showgrid": False, "zeroline": False, "fixedrange": True}
-        layout["yaxis2"] = {**right, "automargin": True, "rangemode": "tozero", "nticks": 6, "ticks": ""}
+        layout["yaxis2"] = {**RIGHT_AXIS, **_ticks(right)}
     problems = {answer.asked.letter: answer.wrong.message for answer in answers if answer.wrong}
     return {"data": data, "layout": layout, "empty": EMPTY, "problems": problems, "unit": corner(units)}
 
@@ -44,8 +57,10 @@ def corner(units: Sequence[str]) -> str:
     return f"{units[0] or 'plain numbers'} left, {units[1] or 'plain numbers'} right"
 
 
-def _largest(data: Sequence[dict[str, Any]]) -> float:
-    return max((abs(value) for trace in data for value in trace["y"] if value is not None), default=0.0)
+def _ticks(data: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Large numbers of an axis with their letter: 20k."""
+    largest = max((abs(value) for trace in data for value in trace["y"] if value is not None), default=0.0)
+    return {"tickformat": "~s"} if largest >= 10_000 else {}
 
 
 def _lines(answer: Answer, among: bool, each: int, slots: Mapping[str, int], second: bool) -> list[dict[str, Any]]:

@@ -10,6 +10,10 @@
   const known = { metrics: [], functions: [], aggregations: [] };
   const asked = new Map();
   let open = null;
+  const loaded = fetch(form.dataset.wordsUrl, { credentials: "same-origin" }).then((answer) => answer.json()).then((words) => {
+    Object.assign(known, words);
+    form.querySelectorAll(".editor textarea").forEach(paint);
+  }, () => {});
 
   const tokens = (text) => [...text.matchAll(TOKEN)].map((found) => {
     const [kind] = Object.entries(found.groups).find(([, value]) => value !== undefined);
@@ -57,9 +61,10 @@
     paint(area);
   };
   const timers = new WeakMap();
+  // Nobody is told of an open bracket while choosing what comes into it.
   const soon = (area) => {
     clearTimeout(timers.get(area));
-    timers.set(area, setTimeout(() => check(area), 450));
+    timers.set(area, setTimeout(() => (open?.area === area ? soon(area) : check(area)), 700));
   };
 
   // -- what can stand at the cursor
@@ -93,6 +98,7 @@
     return (words.find((token) => token.at >= cursor) || words.filter((token) => token.at < cursor).at(-1))?.text || "";
   };
   const candidates = async (area) => {
+    await loaded;
     const cursor = area.selectionStart;
     const { before, typing, bracket, ahead, last } = place(area.value, cursor);
     const typed = typing?.text || "";
@@ -134,7 +140,7 @@
   const close = () => {
     open?.element.remove();
     open?.area.removeAttribute("aria-activedescendant");
-    open?.area.setAttribute("aria-expanded", "false");
+    open?.area.removeAttribute("aria-controls");
     open = null;
   };
   const select = (index) => {
@@ -178,7 +184,6 @@
     element.style.left = `${Math.max(0, left)}px`;
     element.style.top = `${mark.offsetTop + 22}px`;
     copy.remove();
-    area.setAttribute("aria-expanded", "true");
     area.setAttribute("aria-controls", element.id);
     select(0);
   };
@@ -215,9 +220,8 @@
     else if (event.key === "Escape") { event.preventDefault(); event.stopPropagation(); close(); }
   };
   for (const area of form.querySelectorAll(".editor textarea")) {
-    area.setAttribute("role", "combobox");
     area.setAttribute("aria-autocomplete", "list");
-    area.setAttribute("aria-expanded", "false");
+    area.setAttribute("aria-haspopup", "listbox");
     area.dataset.checked = area.value;
     paint(area);
     area.addEventListener("input", () => { paint(area); soon(area); suggest(area, false); });
@@ -247,8 +251,4 @@
       return item;
     }));
   });
-  fetch(form.dataset.wordsUrl, { credentials: "same-origin" }).then((answer) => answer.json()).then((words) => {
-    Object.assign(known, words);
-    form.querySelectorAll(".editor textarea").forEach(paint);
-  }, () => {});
 })();

@@ -1,0 +1,171 @@
+"""Explore in a real browser: completion by keyboard, errors while one types, several queries, parts as queries, and without scripts."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from tests.usage.conftest import Sender, call
+
+COUNT = "sum by (model) (llm_provider_request_seconds_count)"
+TABS = ("graph", "table", "meaning", "history")
+
+
+@pytest.fixture(autouse=True)
+def recorded(sender: Sender) -> None:
+    """Calls of two models in the last half hour."""
+    now = timezone.now()
+    sender.post([call(at=now - timedelta(seconds=20 * place), model=f"model-{place % 2}") for place in range(1, 90)])
+
+
+def editor(page: Page, place: int = 0) -> Locator:
+    return page.locator(".editor textarea").nth(place)
+
+
+def chosen(page: Page) -> Locator:
+    return page.locator('.completion li[aria-selected="true"]')
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_a_tab_shows_without_complaint_in_both_themes_and_fits_a_narrow_screen(page: Page, tab: str) -> None:
+    page.goto(f"/explore/?q={COUNT}&q=sum(llm_tokens_total)&tab={tab}&range=1h")
+    expect(page.locator('.tabs [aria-current="page"]')).to_be_visible()
+    if tab == "graph":
+        expect(page.locator(".chart")).to_have_attribute("data-state", "ready")
+        expect(page.locator("#explore-unit")).to_have_text("plain numbers left, tokens right")
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("document.documentElement.scrollWidth === 390")
+
+
+def test_a_query_is_written_with_completion_alone(page: Page) -> None:
+    page.goto("/explore/?range=1h")
+    expect(editor(page)).to_be_focused()
+    page.keyboard.type("llm_provider_request_sec")
+    expect(chosen(page)).to_contain_text("llm_provider_request_seconds_bucket")
+    expect(chosen(page)).to_contain_text("Provider API call latency, in seconds")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(chosen(page)).to_contain_text("llm_provider_request_seconds_count")
+    page.keyboard.press("Tab")
+    expect(editor(page)).to_have_value("llm_provider_request_seconds_count")
+    page.keyboard.type("{mo")
+    expect(chosen(page)).to_contain_text("model")
+    page.keyboard.press("Enter")
+    expect(chosen(page)).to_contain_text("model-0")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.keyboard.type("}")
+    expect(editor(page)).to_have_value('llm_provider_request_seconds_count{model="model-1"}')
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(re.compile(r"q=llm_provider_request_seconds_count"))
+    expect(page.locator(".explore-says")).to_contain_text("1 series")
+    expect(page.locator(".legend button")).to_have_count(1)
+
+
+def test_escape_closes_the_completion_and_leaves_the_text(page: Page) -> None:
+    page.goto("/explore/?range=1h")
+    page.keyboard.type("su")
+    expect(chosen(page)).to_contain_text("sum")
+    page.keyboard.press("Escape")
+    expect(page.locator(".completion")).to_have_count(0)
+    expect(editor(page)).to_have_value("su")
+    page.keyboard.press("Control+ ")
+    expect(chosen(page)).to_contain_text("sum")
+
+
+def test_labels_of_a_grouping_are_those_of_the_metric_after_it(page: Page) -> None:
+    page.goto("/explore/?q=sum by () (llm_tokens_total)&range=1h")
+    editor(page).focus()
+    page.evaluate("document.querySelector('.editor textarea').setSelectionRange(8, 8)")
+    page.keyboard.press("Control+ ")
+    expect(page.locator(".completion b")).to_have_text(["direction", "model", "provider"])
+
+
+def test_an_error_stands_under_its_place_while_typing_and_a_click_corrects_it(page: Page) -> None:
+    page.goto("/explore/?range=1h")
+    page.keyboard.type("rate(llm_tokens_total[5m]) by (model)")
+    expect(page.locator(".editor .tok-wrong")).to_have_text("by")
+    caret = page.locator(".wrong-line span").bounding_box()
+    marked = page.locator(".wrong-line mark").bounding_box()
+    assert caret
+    assert marked
+    assert abs(caret["x"] + caret["width"] - marked["x"] - marked["width"]) < 2
+    page.locator(".suggestion").click()
+    page.wait_for_url(re.compile(r"q=sum\+by"))
+    expect(editor(page)).to_have_value("sum by (model) (rate(llm_tokens_total[5m]))")
+    expect(page.locator(".wrong-box")).to_have_count(0)
+    expect(page.locator(".chart")).to_have_attribute("data-state", "ready")
+
+
+def test_queries_are_added_hidden_and_removed_and_the_url_follows(page: Page) -> None:
+    page.goto(f"/explore/?q={COUNT}&range=1h")
+    page.get_by_role("button", name="Add a query").click()
+    expect(editor(page, 1)).to_be_focused()
+    page.keyboard.type("sum(nothing_of_that_name)")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".explore-says").nth(1)).to_contain_text("0 series")
+    expect(page.locator(".legend button")).to_have_count(2)
+    page.get_by_role("button", name="Query A: hide").click()
+    page.wait_for_url(re.compile("hide=A"))
+    expect(page.locator(".chart")).to_have_attribute("data-state", "empty")
+    page.get_by_role("button", name="Query A: show").click()
+    page.get_by_role("button", name="Remove query B").click()
+    expect(page.locator(".editor")).to_have_count(1)
+    assert "hide" not in page.url
+    page.reload()
+    expect(editor(page)).to_have_value(COUNT)
+
+
+def test_a_part_of_a_query_becomes_the_query(page: Page) -> None:
+    page.goto(f"/explore/?q={COUNT} > 5&tab=meaning&range=1h")
+    page.locator(".part-text").nth(1).click()
+    expect(editor(page)).to_have_value(COUNT)
+    assert "range=1h" in page.url
+
+
+def test_the_table_follows_new_records(page: Page, sender: Sender) -> None:
+    page.goto(f"/explore/?q={COUNT}&tab=table&range=1h")
+    expect(page.locator("td.num")).to_have_count(2)
+    sender.post([call(at=timezone.now() - timedelta(seconds=20), model="newcomer")])
+    page.evaluate("htmx.trigger(document.querySelector('#explore-live'), 'live')")
+    expect(page.locator("#explore-live table")).to_contain_text("newcomer")
+    expect(page.locator("#explore-live")).to_have_count(1)
+
+
+def test_history_runs_a_query_again(page: Page) -> None:
+    page.goto(f"/explore/?q={COUNT}&range=1h")
+    page.get_by_role("button", name="Run").click()
+    page.goto("/explore/?tab=history")
+    page.locator(".row-actions a", has_text="Run").click()
+    expect(editor(page)).to_have_value(COUNT)
+
+
+def test_a_panel_leads_to_explore(page: Page) -> None:
+    page.goto("/providers/?range=1h")
+    page.locator(".panel-menu summary").first.click()
+    page.get_by_role("link", name="Open in Explore").first.click()
+    expect(editor(page)).to_have_value(re.compile("histogram_quantile"))
+    expect(page.locator(".chart")).to_have_attribute("data-state", "ready")
+
+
+def test_it_works_without_scripts(context: BrowserContext, page: Page) -> None:
+    browser = context.browser
+    assert browser
+    plain = browser.new_context(java_script_enabled=False, storage_state=context.storage_state())
+    bare = plain.new_page()
+    page.goto("/explore/")
+    bare.goto(page.url)
+    bare.locator("textarea").fill(COUNT)
+    bare.get_by_role("button", name="Run").click()
+    bare.get_by_role("link", name="Table").click()
+    expect(bare.locator("table")).to_contain_text("model-1")
+    bare.get_by_role("button", name="Add a query").click()
+    bare.locator("textarea").nth(1).fill("sum(")
+    bare.get_by_role("button", name="Run").click()
+    expect(bare.locator(".wrong-box")).to_contain_text("is never closed")
+    expect(bare.locator("table")).to_contain_text("model-1")
+    plain.close()
