@@ -29,8 +29,9 @@ from usage.measures import Floats, Ints
 MAX_CELLS = 60_000_000
 COPY_HEADER, COPY_PIECE = 19, 262_144  # bytes
 YEAR_2000 = 946_684_800  # epoch seconds at which Postgres's timestamps are 0
-# Functions that look at differences only: where the counter stood before the range does not matter to them.
-DIFFERENCES = frozenset({"rate", "increase", "irate", "idelta", "delta", "deriv", "changes", "resets"})
+# Functions that look at differences only: where the counter stood before the range does not matter to them. To rate and increase it
+# does: they do not extrapolate a counter to before it was 0.
+DIFFERENCES = frozenset({"irate", "idelta", "delta", "deriv", "changes", "resets"})
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,13 @@ def test_first_increments_count(sender: Sender) -> None:
     }
 
 
+def test_a_rate_is_extrapolated_as_the_counter_stood_before_its_window(sender: Sender) -> None:
+    sender.post([call(at=START + timedelta(seconds=second)) for second in (1, 2, 3, 4, 5, 470)])
+    at = START + timedelta(minutes=8, seconds=7)
+    # Samples at 435 to 480 s, of a counter far from 0: their one increment is extrapolated to the whole minute, on both sides.
+    assert ask("increase(compozy_llm_usage_events_total[1m])", at).popitem()[1] == pytest.approx(60 / 45)
+
+
 def test_values_agree_with_what_is_exported(sender: Sender) -> None:
     records = [
         call(at=START - timedelta(hours=hours), model=f"m{hours % 3}", duration_seconds=hours / 7)
@@ -179,7 +186,7 @@ def test_reading_asks_postgres_as_often_however_many_series(
         copies.clear()
         with django_assert_num_queries(5):  # begin, isolation, epoch, dimensions, commit
             ask("sum(rate(compozy_llm_usage_events_total[5m]))", NOW + timedelta(minutes=1))
-        assert len(copies) == 1  # rollups
+        assert len(copies) == 3  # rollups, totals, what came after
 
 
 @pytest.mark.usefixtures("tables")
