@@ -99,7 +99,10 @@ class State:
 
 def read(params: QueryDict) -> State:
     """The state of a URL. There is always a query, if an empty one."""
-    texts = [text.replace("\r\n", "\n").strip() for text in params.getlist("q")][: len(LETTERS)] or [""]
+    # Postgres stores no NUL.
+    texts = [text.replace("\r\n", "\n").replace("\0", "").strip() for text in params.getlist("q")][: len(LETTERS)] or [
+        ""
+    ]
     hidden = set(params.getlist("hide"))
     tab = params.get("tab", "")
     return State(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -26,6 +27,8 @@ from usage import access, queries, ranges
 from usage.access import Scope
 from usage.ranges import TimeRange
 
+# Servers and chat programs cut longer ones.
+LONGEST_ADDRESS = 8000
 STEPS = ("15s", "30s", "1m", "5m", "15m", "30m", "1h", "6h", "1d")
 
 
@@ -53,7 +56,10 @@ def page(request: HttpRequest) -> HttpResponse:
     """The page. Its buttons (`do`) lead to the URL of what they make; `run` also puts the queries into the history."""
     looked = look(request)
     if "do" in request.GET:
-        return act(request, looked.state, request.GET["do"])
+        looked = replace(looked, state=act(request, looked.state, request.GET["do"]))
+        if len(url(looked.state)) <= LONGEST_ADDRESS:
+            return redirect(url(looked.state))
+        messages.warning(request, "These queries are too long for an address that can be shared.")
     asked = [read(one, looked) for one in looked.state.queries]
     context: dict[str, Any] = {
         "state": looked.state,
@@ -70,13 +76,12 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/explore.html", context)
 
 
-def act(request: HttpRequest, before: State, action: str) -> HttpResponse:
-    """Do what a button says, and lead to the URL that it makes."""
-    if action == "run":
-        texts = [one.text for one in before.visible]
-        history.record(access.person_of(request), texts, timezone.now())
-    after = before.changed(action)
-    return redirect(url(after.with_tab("graph") if action == "run" and after.tab == "history" else after))
+def act(request: HttpRequest, before: State, action: str) -> State:
+    """What a button makes of the state; what is run leaves the history for its graph."""
+    if action != "run":
+        return before.changed(action)
+    history.record(access.person_of(request), [one.text for one in before.visible], timezone.now())
+    return before.with_tab("graph") if before.tab == "history" else before
 
 
 def url(of: State) -> str:

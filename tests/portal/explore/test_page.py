@@ -199,6 +199,45 @@ def test_operators_can_make_a_rule_of_a_query_and_others_not(people: People) -> 
     assert "Make this a rule" not in text_of(people.owner, "sum(")
 
 
+ODD = (
+    '"hi"',
+    "-time()",
+    "llm_tokens_total[5m]",
+    "rate(llm_tokens_total[5m])[1h:]",
+    "(" * 99 + "1" + ")" * 99,
+    "-" * 140 + "x",
+    "a\0b",
+    "é",
+    "topk(scalar(vector(2)), llm_tokens_total)",
+    'count_values("v", llm_tokens_total)',
+    "limitk(1, llm_tokens_total)",
+    "+".join(["llm_tokens_total"] * 60),
+    "vector(0) / 0",
+    "llm_tokens_total{model='<script>'}",
+    'ALERTS{alertstate="firing"}',
+    "sum(" * 3000,
+)
+
+
+@pytest.mark.parametrize("text", ODD, ids=lambda text: text[:20])
+def test_every_text_ends_in_an_answer_or_a_clear_error(people: People, text: str) -> None:
+    browser = browser_of(people.owner)
+    for tab in ("graph", "table", "meaning", "history"):
+        page = browser.get("/explore/", {"q": text, "tab": tab, "range": "1h"})
+        assert page.status_code == 200
+        assert "<script>'" not in page.content.decode()
+    for address in ("figure.json", "graph.csv", "table.csv", "check"):
+        assert browser.get(f"/explore/{address}", {"q": text, "range": "1h"}).status_code in (200, 422)
+    assert browser.get("/explore/", {"q": text, "do": "run"}).status_code in (200, 302)
+
+
+def test_queries_too_long_for_an_address_are_answered_and_it_is_said(people: People) -> None:
+    long = f'sum by (model) (llm_provider_request_seconds_count{{model=~"claude|gpt-4o|{"x" * 8000}"}})'
+    page = text_of(people.owner, long, do="run")
+    assert "These queries are too long for an address that can be shared." in page
+    assert "2 series" in page
+
+
 def test_running_keeps_the_queries_and_leads_to_their_url(people: People) -> None:
     browser = browser_of(people.owner)
     answer = browser.get(f"/explore/?{urlencode([('do', 'run'), ('q', COUNT), ('q', ''), ('tab', 'table')])}")
