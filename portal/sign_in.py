@@ -1,6 +1,7 @@
 """Signing in with a one-time password leads to changing it, and nowhere else before that is done."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.forms import PasswordChangeForm
@@ -17,6 +18,10 @@ class ChangePassword(PasswordChangeView):
 
     template_name = "portal/password_change.html"
     success_url = reverse_lazy("overview")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Whether it must be changed now, which the page explains."""
+        return super().get_context_data(must_change=must_change(self.request), **kwargs)
 
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         """Change it, then lift the constraint."""

@@ -85,15 +85,17 @@ def rows(rollups: Rollups, time_range: TimeRange, slots: Mapping[str, int], sort
 
 
 def _row(sums: Sums, provider: str, model: str, places: list[int], slots: Mapping[str, int]) -> ModelRow:
-    def total(measure: str, outcome: str = "", usage: str = "") -> float:
+    def total(measure: str, *, outcome: str | None = None, usage: str | None = None) -> float:
         wanted = [
             place
             for place in places
-            if (not outcome or sums.groups[place][2] == outcome) and (not usage or sums.groups[place][3] == usage)
+            if outcome in (None, sums.groups[place][2]) and usage in (None, sums.groups[place][3])
         ]
         return float(sums.of(measure)[wanted].sum())
 
     calls, good, bad = total("count"), total("count", usage="success"), total("count", usage="failure")
+    # A refused record carries no outcome: its usage is missing, but nothing says that the call failed.
+    known = calls - total("count", outcome="")
     durations = np.asarray(sums.buckets("duration")[places, 0].sum(axis=0))
     return ModelRow(
         provider=provider,
@@ -102,7 +104,7 @@ def _row(sums: Sums, provider: str, model: str, places: list[int], slots: Mappin
         calls=calls,
         coverage=100 * good / (good + bad) if good + bad else math.nan,
         not_recorded=bad,
-        failed=100 * (1 - total("count", outcome="success") / calls) if calls else math.nan,
+        failed=100 * (1 - total("count", outcome="success") / known) if known else math.nan,
         p50=quantile(0.5, CALL_BUCKETS, durations),
         p95=quantile(0.95, CALL_BUCKETS, durations),
         tokens_in=total("prompt_tokens"),

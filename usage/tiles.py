@@ -84,8 +84,9 @@ class Calls:
 
     @property
     def failed(self) -> Floats:
-        """Share of calls without success, in percent."""
-        return ratio(self.count - self._where(0, "success"), self.count)
+        """Share of calls without success, in percent; a refused record has no outcome and says nothing of it."""
+        known = self.count - self._where(0, "")
+        return ratio(known - self._where(0, "success"), known)
 
     @property
     def coverage(self) -> Floats:

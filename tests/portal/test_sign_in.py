@@ -27,11 +27,13 @@ def test_a_one_time_password_leads_to_its_change_and_then_everywhere(client: Cli
     for path in ("/", "/admin/"):
         answer = client.get(path)
         assert (answer.status_code, answer["Location"]) == (302, "/password/")
+    assert "printed works once" in client.get("/password/").content.decode()
     new = "a-longer-and-better-one"
     form = {"old_password": made["password"], "new_password1": new, "new_password2": new}
     assert client.post("/password/", form)["Location"] == "/"
     assert not OneTimePassword.objects.exists()
     assert client.get("/admin/").status_code == 200
+    assert "printed works once" not in client.get("/password/").content.decode()
 
 
 def test_other_people_and_visitors_are_left_alone(client: Client) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from usage.model_rows import rows as model_rows
 from usage.models import Budget
 from usage.queries import Rollups, colour_slots, quantile
 from usage.ranges import MINUTE, read
+from usage.tiles import overview
 
 pytestmark = pytest.mark.usefixtures("tables")
 PAGES = ("/coverage/", "/providers/", "/tools/", "/cost/")
@@ -110,6 +112,20 @@ def test_a_row_per_model_has_calls_coverage_failures_and_cost(people: People) ->
     assert found["claude"].coverage == 0
     assert found["unheard-of"].is_unpriced
     assert not row.is_unpriced
+
+
+def test_a_refused_record_misses_in_coverage_and_is_no_failed_call(sender: Sender) -> None:
+    now = timezone.now()
+    answer = sender.post([call(at=now), call(at=now, prompt_tokens=-5), call(at=now, model="claude", prompt_tokens=-5)])
+    assert [refused["index"] for refused in answer.json()["rejected"]] == [1, 2]
+    now = timezone.now()
+    rollups, time_range = Rollups("llm_call", None, now), read({"from": _ago(30)}, now)
+    found = {row.model: row for row in model_rows(rollups, time_range, colour_slots("model"), "calls")}
+    assert (found["gpt-4o"].coverage, found["gpt-4o"].failed) == (50, 0)
+    assert found["claude"].coverage == 0
+    assert math.isnan(found["claude"].failed)
+    tiles = {tile.name: tile.value for tile in overview(rollups, time_range, now)}
+    assert tiles["Failed calls, 15 min"] == "0"
 
 
 def _ago(minutes: int) -> str:
