@@ -1,8 +1,15 @@
 """The web server's entrance."""
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 application = get_wsgi_application()
+
+# What is loaded by now stays, and a batch of records makes tens of thousands of objects that go at its end: looking through all of
+# them every 700 allocations cost a tenth of the time that storing a batch takes.
+gc.collect()
+gc.freeze()
+gc.set_threshold(100_000, 50, 100)
