@@ -22,6 +22,9 @@ def evaluate(panel: Panel, source: Source, time_range: TimeRange) -> list[Result
     # Points on multiples of the step: they do not move between two looks.
     start = -(-time_range.start_ms // step) * step
     end = max(time_range.end_ms // step * step, start)
+    if panel.chart == "bars" and end < time_range.end_ms:
+        # The bar under way: it has what happened so far, and grows to its end.
+        end += step
     results = [promql.range(query, source, start, end, step) for query in queries]
     if panel.chart == "bars" or end >= time_range.end_ms:
         return results

@@ -190,6 +190,19 @@ def test_the_last_point_is_at_the_very_end_of_the_range() -> None:
     assert result.present.all()
 
 
+def test_the_bar_under_way_has_what_happened_so_far() -> None:
+    of = MemorySource()
+    half = [START + place * 15_000 for place in range(5)]
+    of.add({"__name__": "calls_total", "model": "a"}, half, [0, 0, 0, 0, 30])
+    drawn = panel("bars", queries=(Query("increase(calls_total[1m])", "{{model}}"),))
+    whole, ragged = TimeRange(START, START + MINUTE), TimeRange(START, START + MINUTE - 5000)
+    (result,) = evaluate(drawn, of, whole)
+    (under_way,) = evaluate(drawn, of, ragged)
+    assert under_way.times.tolist() == result.times.tolist()
+    assert under_way.values[0, -1] == pytest.approx(result.values[0, -1])
+    assert result.values[0, -1] > 0
+
+
 def test_a_series_that_is_only_at_the_end_is_there() -> None:
     of = MemorySource()
     of.add({"__name__": "g", "model": "late"}, [START + 2 * MINUTE - 4000], [7.0])
