@@ -14,11 +14,12 @@ from usage import access
 
 @dataclass(frozen=True)
 class Entry:
-    """A page: its name in the sidebar, the name of its URL, and the letter that goes there after `g`."""
+    """A page: its name in the sidebar, the name of its URL, the letter that goes there after `g`, and whether viewers may not see it."""
 
     label: str
     url_name: str
     key: str
+    for_operators: bool = False
     url: str = ""
     is_current: bool = False
 
@@ -58,7 +59,7 @@ PAGES: tuple[Group, ...] = (
             Entry("Ingestion", "ingestion", "i"),
             Entry("Keys", "keys", "k"),
             Entry("Prices", "prices", "$"),
-            Entry("Settings", "settings", "s"),
+            Entry("Settings", "settings", "s", for_operators=True),
         ),
     ),
 )
@@ -69,9 +70,12 @@ KEPT = ("range", "from", "to", "workspace")
 def sidebar(request: HttpRequest) -> dict[str, object]:
     """Context processor: `navigation`, the groups with their addresses, `kept`, the range and workspace of the URL, and `firing_count`."""
     kept = urlencode({name: request.GET[name] for name in KEPT if request.GET.get(name)})
+    user = getattr(request, "user", None)
+    may_operate = user is not None and access.may_operate(user)
     groups = []
     for group in PAGES:
-        entries = tuple(found for entry in group.entries if (found := _addressed(entry, request.path, kept)))
+        allowed = (entry for entry in group.entries if may_operate or not entry.for_operators)
+        entries = tuple(found for entry in allowed if (found := _addressed(entry, request.path, kept)))
         if entries:
             groups.append(Group(group.heading, entries))
     return {"navigation": groups, "kept": kept, "firing_count": _firing(request)}

@@ -59,6 +59,11 @@ def test_sidebar_shows_pages_that_exist_and_marks_the_current_one(people: People
     assert page.count('aria-current="page"') == 1
 
 
+def test_a_viewer_is_not_led_to_pages_of_operators(people: People) -> None:
+    assert 'data-name="Settings"' in browser_of(people.owner).get("/").content.decode()
+    assert 'data-name="Settings"' not in browser_of(people.teammate).get("/").content.decode()
+
+
 def test_letters_that_go_to_pages_are_unique() -> None:
     keys = [entry.key for group in PAGES for entry in group.entries]
     assert len(keys) == len(set(keys))
