@@ -98,6 +98,8 @@ app.conf.update(
     # A task whose worker dies is run again; every task claims its work in Postgres, so that a second run does no harm.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
+    # When the queue is lost for a moment, what runs is run again: let go of it, as its message comes back anyway.
+    worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_prefetch_multiplier=1,
     worker_max_tasks_per_child=1000,
     worker_concurrency=settings.PORTAL.worker_concurrency,

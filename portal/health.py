@@ -87,7 +87,11 @@ def readiness(memory: Memory, now: datetime) -> list[Check]:
     room = spool_room()
     alive = seen is not None and now - seen.seen_at <= HEARTBEAT_GAP
     stored = "in Postgres" if database else f"in the spool, {room} bytes left"
-    last = f"last heartbeat {seen.seen_at.isoformat()}" if seen else "no heartbeat of beat and worker"
+    last = (
+        f"last heartbeat {seen.seen_at.isoformat(sep=' ', timespec='seconds')}"
+        if seen
+        else "no heartbeat of beat and worker"
+    )
     return [
         memory.check("database", database, detail, now),
         memory.check("store", database or room >= SPOOL_ROOM, stored, now),

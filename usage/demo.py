@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils import timezone
 
 from usage.demo_world import TICK, records
 from usage.ingest import ingest
@@ -95,4 +96,5 @@ def _caller() -> Caller:
     key = ApiKey.objects.filter(workspace=workspace, name="demo traffic").first()
     if key is None:
         key, _ = create_key("demo traffic", workspace, ("ingest", "backfill"))
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
     return Caller(key.pk, workspace.pk, workspace.slug, frozenset(key.scopes))

@@ -45,7 +45,11 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]  # Django takes no s
     """An operator's price of a model."""
 
     input_usd = forms.FloatField(min_value=0, label="Input, USD per million tokens")
-    output_usd = forms.FloatField(min_value=0, initial=0, label="Output, USD per million tokens")
+    output_usd = forms.FloatField(
+        min_value=0,
+        label="Output, USD per million tokens",
+        help_text="0 for a model that gives none back, such as embeddings.",
+    )
     cached_usd = forms.FloatField(
         min_value=0, required=False, label="Cached input, USD per million tokens", help_text="Empty: as other input."
     )

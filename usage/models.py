@@ -282,7 +282,7 @@ class Price(models.Model):
     provider = models.CharField(max_length=200, help_text="As in the records; * for any.")
     model = models.CharField(max_length=200, help_text="As in the records; may hold *.")
     input_usd = models.FloatField(verbose_name="input, USD per million tokens")
-    output_usd = models.FloatField(verbose_name="output, USD per million tokens", default=0)
+    output_usd = models.FloatField(verbose_name="output, USD per million tokens")
     cached_usd = models.FloatField(verbose_name="cached input, USD per million tokens", null=True, blank=True)
     valid_from = models.DateTimeField(default=timezone.now)
     created_by = models.ForeignKey(

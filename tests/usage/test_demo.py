@@ -13,7 +13,7 @@ from usage import demo, demo_world
 from usage.catalog import FAMILIES, OWN_GAUGES
 from usage.demo_world import records
 from usage.exposition import exposition
-from usage.models import DemoTraffic, Receipt, Record, Workspace
+from usage.models import ApiKey, DemoTraffic, Receipt, Record, Workspace
 from usage.records import decode
 
 HOUR = 3600
@@ -67,6 +67,7 @@ def test_start_fills_ten_minutes_and_the_task_goes_on_from_there() -> None:
     assert demo.send_due(now) == 0
     assert demo.send_due(now + timedelta(seconds=30)) == Record.objects.count() - before > 0
     assert set(Record.objects.values_list("dimension__labels__workspace", flat=True)) == {"demo"}
+    assert ApiKey.objects.get(name="demo traffic").last_used_at is not None
 
 
 @pytest.mark.usefixtures("tables")

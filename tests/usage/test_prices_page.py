@@ -124,3 +124,13 @@ def test_queries_stay_flat_as_models_and_prices_grow(people: People) -> None:
     for number in range(1, 6):
         owner.post("/prices/new/", typed(model=f"m{number}"))
     assert queries() == few
+
+
+def test_a_price_of_output_is_asked_for_and_not_taken_for_free(people: People) -> None:
+    browser = browser_of(people.owner)
+    shown = browser.get("/prices/new/")
+    assert shown.context["form"]["output_usd"].value() is None
+    answer = browser.post("/prices/new/", typed(output_usd=""))
+    assert "This field is required" in text_of(answer)
+    assert 'value="0.5"' in text_of(answer), "what was typed stays"
+    assert not Price.objects.exists()

@@ -170,7 +170,7 @@ class Migration(migrations.Migration):
                 ('provider', models.CharField(help_text='As in the records; * for any.', max_length=200)),
                 ('model', models.CharField(help_text='As in the records; may hold *.', max_length=200)),
                 ('input_usd', models.FloatField(verbose_name='input, USD per million tokens')),
-                ('output_usd', models.FloatField(default=0, verbose_name='output, USD per million tokens')),
+                ('output_usd', models.FloatField(verbose_name='output, USD per million tokens')),
                 ('cached_usd', models.FloatField(blank=True, null=True, verbose_name='cached input, USD per million tokens')),
                 ('valid_from', models.DateTimeField(default=django.utils.timezone.now)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
