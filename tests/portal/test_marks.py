@@ -34,7 +34,8 @@ def people() -> People:
         fired_at=now - timedelta(minutes=10),
     )
     RuleChange.objects.create(rule=rule, version=99, at=now - timedelta(minutes=20), fields={})
-    Price.objects.create(provider="openai", model="gpt-5", input_usd=1, created_at=now - timedelta(minutes=30))
+    half_an_hour_ago = now - timedelta(minutes=30)
+    Price.objects.create(provider="openai", model="gpt-5", input_usd=1, output_usd=2, created_at=half_an_hour_ago)
     return make_people()
 
 
