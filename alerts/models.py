@@ -240,11 +240,6 @@ class Alert(models.Model):
         """Seconds from its firing to its end; None while open, or when it never fired."""
         return (self.ended_at - self.fired_at).total_seconds() if self.ended_at and self.fired_at else None
 
-    @property
-    def resolved_at(self) -> dt.datetime | None:
-        """When it resolved; None while open, and when it ended without resolving."""
-        return self.ended_at if self.state == State.RESOLVED else None
-
 
 class Flip(models.Model):
     """One change of an alert's state. `at` is the slot that it happened at, `created_at` when it was found out."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import DatabaseError
@@ -110,8 +109,3 @@ def over_range(asked: Asked, source: promql.Source, time_range: TimeRange, step:
         return Answer(asked, read.query, wrong=Wrong(str(error)))
     except DatabaseError:
         return Answer(asked, read.query, wrong=Wrong(AWAY))
-
-
-def by_letter(answers: Sequence[Answer]) -> dict[str, Answer]:
-    """The answers by the letters of their queries."""
-    return {answer.asked.letter: answer for answer in answers}
