@@ -1,5 +1,5 @@
 """What these tests share with those of records: an application that sends to committed tables."""
 
-from tests.usage.conftest import configure, sender, spool_folder, tables, workspace
+from tests.usage.conftest import configure, fixed_time, sender, spool_folder, tables, workspace
 
-__all__ = ["configure", "sender", "spool_folder", "tables", "workspace"]
+__all__ = ["configure", "fixed_time", "sender", "spool_folder", "tables", "workspace"]
