@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -68,6 +69,12 @@ class State:
         return urlencode(self.pairs)
 
     @property
+    def asked_string(self) -> str:
+        """The URL's query without what answers nothing: boxes left empty at the end, so that another one changes no graph."""
+        used = max((asked.place for asked in self.queries if asked.text), default=0)
+        return replace(self, queries=self.queries[: used + 1]).query_string
+
+    @property
     def rest(self) -> str:
         """The part of the URL that another query keeps: step, range and workspace."""
         return urlencode([*([("step", self.step)] if self.step else []), *self.kept])
@@ -84,17 +91,23 @@ class State:
         """One query in place of all."""
         return replace(self, queries=(Asked(0, text),), sort="")
 
-    def changed(self, action: str) -> State:
-        """After a button: `add`, or `hide-B`, `show-B`, `remove-B` for one query. Anything else changes nothing."""
-        verb, _, letter = action.partition("-")
-        queries = list(self.queries)
-        if verb == "add" and len(queries) < len(LETTERS):
-            queries.append(Asked(len(queries), ""))
-        elif verb == "remove":
-            queries = [one for one in queries if one.letter != letter] or [Asked(0, "")]
-        elif verb in ("hide", "show"):
-            queries = [replace(one, is_hidden=verb == "hide") if one.letter == letter else one for one in queries]
-        return replace(self, queries=tuple(replace(one, place=place) for place, one in enumerate(queries)))
+    def changed(self, actions: Sequence[str]) -> State:
+        """After buttons: `add`, `hide-B`, `show-B`, `remove-B` by today's letters, `tab-table`. Anything else changes nothing."""
+        hidden = {asked.letter for asked in self.queries if asked.is_hidden}
+        hidden |= {letter for verb, letter in _parts(actions) if verb == "hide"}
+        hidden -= {letter for verb, letter in _parts(actions) if verb == "show"}
+        removed = {letter for verb, letter in _parts(actions) if verb == "remove"}
+        kept = [replace(one, is_hidden=one.letter in hidden) for one in self.queries if one.letter not in removed]
+        kept += [Asked(0, "") for verb, _ in _parts(actions) if verb == "add"]
+        placed = [replace(one, place=place) for place, one in enumerate(kept[: len(LETTERS)] or [Asked(0, "")])]
+        tab = next((name for verb, name in _parts(actions) if verb == "tab" and name in TABS), None)
+        after = replace(self, queries=tuple(placed))
+        return after.with_tab(tab) if tab else after
+
+
+def _parts(actions: Sequence[str]) -> list[tuple[str, str]]:
+    """Each button's verb and what it is of."""
+    return [(verb, of) for verb, _, of in (action.partition("-") for action in actions)]
 
 
 def read(params: QueryDict) -> State:

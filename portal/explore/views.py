@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -13,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import push_url
 
 import promql
 from alerts.series import portal_source
@@ -56,30 +58,37 @@ def page(request: HttpRequest) -> HttpResponse:
     """The page. Its buttons (`do`) lead to the URL of what they make; `run` also puts the queries into the history."""
     looked = look(request)
     if "do" in request.GET:
-        looked = replace(looked, state=act(request, looked.state, request.GET["do"]))
+        looked = replace(looked, state=act(request, looked.state, request.GET.getlist("do")))
         if len(url(looked.state)) <= LONGEST_ADDRESS:
             return redirect(url(looked.state))
         messages.warning(request, "These queries are too long for an address that can be shared.")
+        return push_url(render(request, "portal/explore.html", content(request, looked)), False)
+    return render(request, "portal/explore.html", content(request, looked))
+
+
+def content(request: HttpRequest, looked: Looked) -> dict[str, Any]:
+    """What the page shows."""
     asked = [read(one, looked) for one in looked.state.queries]
-    context: dict[str, Any] = {
+    context = {
         "state": looked.state,
         "scope": looked.scope,
         "time_range": looked.time_range,
         "step": looked.step,
         "steps": STEPS,
         "tabs": [(name, words, url(looked.state.with_tab(name))) for name, words in state.TABS.items()],
+        "own_fields": [(name, value) for name, value in looked.state.pairs if name not in state.KEPT],
         "rows": [row(answer, looked, request) for answer in asked],
-        "data_url": f"?{looked.state.query_string}",
+        "data_url": f"?{looked.state.asked_string}",
         "may_add": len(looked.state.queries) < len(state.LETTERS),
     }
-    context |= TABS[looked.state.tab](request, looked, asked)
-    return render(request, "portal/explore.html", context)
+    return context | TABS[looked.state.tab](request, looked, asked)
 
 
-def act(request: HttpRequest, before: State, action: str) -> State:
-    """What a button makes of the state; what is run leaves the history for its graph."""
-    if action != "run":
-        return before.changed(action)
+def act(request: HttpRequest, before: State, actions: Sequence[str]) -> State:
+    """What buttons make of the state (several, where one was pressed before the other's answer); a run leaves the history for its graph."""
+    before = before.changed(actions)
+    if "run" not in actions:
+        return before
     history.record(access.person_of(request), [one.text for one in before.visible], timezone.now())
     return before.with_tab("graph") if before.tab == "history" else before
 
@@ -114,9 +123,9 @@ def row(answer: Answer, looked: Looked, request: HttpRequest) -> dict[str, Any]:
 
 
 def graph_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
-    """The graph draws itself from its own address; without a query there are examples."""
+    """The graph draws itself from its own address; without a query there are examples. As long as nothing else is asked, it stays."""
     if not looked.state.is_empty:
-        return {}
+        return {"graph_id": f"graph-{crc32(looked.state.asked_string.encode()):08x}"}
     found = [
         (board, [(one, url(looked.state.alone(one.text))) for one in group])
         for board, group in examples(looked.time_range)

@@ -1,18 +1,21 @@
-// The editor of Explore: colours under the text, completion, and the check of what is typed. Without this script the form works too.
+// The editor of Explore: colours under the text, completion, the check of what is typed, and where the focus is after a button has
+// changed the page in place. Without this script the form works too.
 // An editor is a textarea over a <pre> with the same text in colours; metrics and functions come with the page's own list, labels
 // and their values from the Prometheus API, for the metric whose braces the cursor is in.
 (() => {
   const TOKEN = /(?<space>\s+|#[^\n]*)|(?<text>"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|`[^`]*`?)|(?<number>\d[\w.]*)|(?<word>[a-zA-Z_:][\w:.]*)|(?<operator>[-+*/%^<>=!@,:~]+)|(?<other>[^])/g;
   const KEYWORDS = new Set(["by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "and", "or", "unless", "atan2"]);
   const MOST = 60;
-  const form = document.getElementById("explore-form");
-  if (!form) return;
+  const form = () => document.getElementById("explore-form");
+  if (!form()) return;
+  const data = form().dataset;
+  const areas = () => [...form().querySelectorAll(".editor textarea")];
   const known = { metrics: [], functions: [], aggregations: [] };
   const asked = new Map();
   let open = null;
-  const loaded = fetch(form.dataset.wordsUrl, { credentials: "same-origin" }).then((answer) => answer.json()).then((words) => {
+  const loaded = fetch(data.wordsUrl, { credentials: "same-origin" }).then((answer) => answer.json()).then((words) => {
     Object.assign(known, words);
-    form.querySelectorAll(".editor textarea").forEach(paint);
+    areas().forEach(paint);
   }, () => {});
 
   const tokens = (text) => [...text.matchAll(TOKEN)].map((found) => {
@@ -50,10 +53,11 @@
   };
 
   const check = async (area) => {
+    if (!area.isConnected) return;
     const text = area.value;
     const place = document.getElementById(area.getAttribute("aria-describedby"));
-    const answer = await fetch(`${form.dataset.checkUrl}?${new URLSearchParams({ q: text })}`, { credentials: "same-origin" }).catch(() => null);
-    if (!answer?.ok || answer.redirected || area.value !== text) return;
+    const answer = await fetch(`${data.checkUrl}?${new URLSearchParams({ q: text })}`, { credentials: "same-origin" }).catch(() => null);
+    if (!answer?.ok || answer.redirected || area.value !== text || !area.isConnected) return;
     place.innerHTML = await answer.text();
     area.dataset.checked = text;
     area.toggleAttribute("aria-invalid", false);
@@ -69,7 +73,7 @@
 
   // -- what can stand at the cursor
   const api = async (path, metric) => {
-    const params = new URLSearchParams(form.dataset.workspace ? { workspace: form.dataset.workspace } : {});
+    const params = new URLSearchParams(data.workspace ? { workspace: data.workspace } : {});
     if (metric) params.append("match[]", metric);
     const url = `/api/v1/${path}?${params}`;
     if (!asked.has(url)) {
@@ -208,9 +212,8 @@
   };
 
   // -- events
-  const run = () => form.requestSubmit(form.querySelector('[name="do"][value="run"]'));
-  const keys = (event) => {
-    const area = event.target;
+  const run = () => document.getElementById("explore-run").click();
+  const keys = (event, area) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); close(); run(); return; }
     if (event.key === " " && event.ctrlKey) { event.preventDefault(); suggest(area, true); return; }
     if (!open) return;
@@ -219,18 +222,23 @@
     else if ((event.key === "Enter" || event.key === "Tab") && !event.shiftKey) { event.preventDefault(); take(open.at); }
     else if (event.key === "Escape") { event.preventDefault(); event.stopPropagation(); close(); }
   };
-  for (const area of form.querySelectorAll(".editor textarea")) {
+  const inEditor = (name, react) => document.addEventListener(name, (event) => {
+    const area = event.target.closest?.(".editor textarea");
+    if (area) react(event, area);
+  }, true);
+  inEditor("input", (event, area) => { paint(area); soon(area); suggest(area, false); });
+  inEditor("keydown", keys);
+  inEditor("blur", (event, area) => { if (open?.area === area) close(); });
+  inEditor("scroll", (event, area) => { area.previousElementSibling.scrollTop = area.scrollTop; });
+  const begin = () => areas().filter((area) => area.dataset.checked === undefined).forEach((area) => {
     area.setAttribute("aria-autocomplete", "list");
     area.setAttribute("aria-haspopup", "listbox");
     area.dataset.checked = area.value;
     paint(area);
-    area.addEventListener("input", () => { paint(area); soon(area); suggest(area, false); });
-    area.addEventListener("keydown", keys);
-    area.addEventListener("blur", () => { if (open?.area === area) close(); });
-    area.addEventListener("scroll", () => { area.previousElementSibling.scrollTop = area.scrollTop; });
-  }
+  });
+  begin();
   // A suggestion takes the place of the text and runs.
-  form.addEventListener("click", (event) => {
+  document.addEventListener("click", (event) => {
     const link = event.target.closest("[data-suggestion]");
     if (!link) return;
     event.preventDefault();
@@ -238,6 +246,39 @@
     area.value = link.dataset.suggestion;
     run();
   });
+
+  // -- a button changes the page in place: what was typed while it was on its way stays, and the keyboard stays where it was
+  let change = null;
+  const ours = (event) => event.detail.target?.matches(".page");
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (!ours(event)) return;
+    // A button that was pressed before this one and is not answered yet counts too.
+    const actions = [...(change?.actions || []), event.detail.parameters.do || "run"];
+    event.detail.parameters.do = actions;
+    change = { actions, sent: areas().map((area) => area.value) };
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!ours(event) || !change) return;
+    close();
+    Object.assign(change, { typed: areas().map((area) => area.value), focus: document.activeElement });
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (!ours(event) || !change?.typed) return;
+    const { actions, sent, typed, focus } = change;
+    change = null;
+    const gone = actions.filter((action) => action.startsWith("remove-")).map((action) => action.charCodeAt(7) - 65);
+    const now = areas();
+    typed.forEach((text, place) => {
+      const area = now[place - gone.filter((other) => other < place).length];
+      if (!gone.includes(place) && text !== sent[place] && area) { area.value = text; soon(area); }
+    });
+    begin();
+    const last = actions.at(-1);
+    if (focus?.matches("input, textarea") || !/^(add|remove)/.test(last)) document.getElementById(focus?.id)?.focus({ preventScroll: true });
+    else now[last === "add" ? now.length - 1 : Math.min(gone.at(-1), now.length - 1)].focus();
+  });
+  for (const failed of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(failed, () => { change = null; });
+
   document.addEventListener("portal:figure", ({ detail }) => {
     document.getElementById("explore-unit").textContent = detail.unit || "";
     const list = document.getElementById("explore-problems");

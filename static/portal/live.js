@@ -71,5 +71,6 @@
     tick();
   });
   document.addEventListener("DOMContentLoaded", show);
+  document.addEventListener("htmx:afterSettle", show);
   setInterval(tick, 1000);
 })();

@@ -41,13 +41,14 @@
   });
   const fill = () => {
     for (const input of document.querySelectorAll('input[type="datetime-local"][data-ms]')) {
+      if (input.value) continue;
       const at = Number(input.dataset.ms);
       input.value = new Date(at - new Date(at).getTimezoneOffset() * 60e3).toISOString().slice(0, 16);
     }
   };
 
   document.addEventListener("DOMContentLoaded", () => { fill(); render(); });
-  document.addEventListener("htmx:afterSettle", render);
+  document.addEventListener("htmx:afterSettle", () => { fill(); render(); });
   document.addEventListener("htmx:oobAfterSwap", render);
   setInterval(() => document.hidden || render(), 1000);
 })();

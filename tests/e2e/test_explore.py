@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from tests.usage.conftest import Sender, call
 
@@ -113,11 +113,64 @@ def test_queries_are_added_hidden_and_removed_and_the_url_follows(page: Page) ->
     page.wait_for_url(re.compile("hide=A"))
     expect(page.locator(".chart")).to_have_attribute("data-state", "empty")
     page.get_by_role("button", name="Query A: show").click()
+    expect(page.get_by_role("button", name="Query A: hide")).to_be_visible()
     page.get_by_role("button", name="Remove query B").click()
     expect(page.locator(".editor")).to_have_count(1)
     assert "hide" not in page.url
     page.reload()
     expect(editor(page)).to_have_value(COUNT)
+
+
+def test_adding_hiding_and_removing_loads_no_page_and_keeps_text_focus_and_graph(page: Page) -> None:
+    page.goto(f"/explore/?q={COUNT}&range=1h")
+    expect(page.locator(".chart")).to_have_attribute("data-state", "ready")
+    page.evaluate("window.samePage = true; document.querySelector('.chart').dataset.same = 'graph'")
+    page.get_by_role("button", name="Add a query").click()
+    expect(editor(page, 1)).to_be_focused()
+    expect(page.locator(".chart[data-same=graph]")).to_have_attribute("data-state", "ready")
+    page.keyboard.type("sum(llm_tokens_total)")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Query A: hide").press("Enter")
+    expect(page.get_by_role("button", name="Query A: show")).to_be_focused()
+    expect(editor(page, 1)).to_have_value("sum(llm_tokens_total)")
+    page.wait_for_url(re.compile(r"q=sum%28llm_tokens_total%29&hide=A"))
+    expect(page.locator("#explore-unit")).to_have_text("tokens")
+    expect(page.get_by_role("link", name="6 h")).to_have_attribute("href", re.compile("hide=A"))
+    page.get_by_role("button", name="Remove query A").press("Enter")
+    expect(editor(page)).to_be_focused()
+    expect(editor(page)).to_have_value("sum(llm_tokens_total)")
+    page.get_by_role("link", name="What does this mean").click()
+    expect(page.locator(".meaning-sentence")).to_have_text("The sum over all of “total LLM tokens used”.")
+    assert page.evaluate("window.samePage")
+    page.go_back()
+    page.go_back()
+    expect(editor(page, 1)).to_have_value("sum(llm_tokens_total)")
+    expect(page.get_by_role("button", name="Query A: show")).to_be_visible()
+
+
+def test_what_is_typed_while_an_answer_is_on_its_way_stays(page: Page) -> None:
+    page.goto(f"/explore/?q={COUNT}&q=sum(llm_tokens_total)&range=1h")
+    held: list[Route] = []
+    page.route(re.compile("do="), lambda route: held.append(route))
+    with page.expect_request(re.compile("do=remove-A")):
+        page.get_by_role("button", name="Remove query A").click()
+    editor(page, 1).focus()
+    page.keyboard.press("End")
+    page.keyboard.type(" > 1")
+    page.keyboard.press("Escape")
+    held[0].continue_()
+    expect(page.locator(".editor")).to_have_count(1)
+    expect(editor(page)).to_have_value("sum(llm_tokens_total) > 1")
+
+
+def test_a_button_pressed_before_the_answer_to_another_loses_neither(page: Page, complaints: list[str]) -> None:
+    page.goto(f"/explore/?q={COUNT}&q=sum(llm_tokens_total)&range=1h")
+    page.route(re.compile("do=hide-B$|do=hide-B&"), lambda route: None, times=1)
+    page.get_by_role("button", name="Query B: hide").click()
+    page.get_by_role("button", name="Remove query A").click()
+    page.wait_for_url(re.compile(r"\?q=sum%28llm_tokens_total%29&hide=A&range=1h$"))
+    expect(page.get_by_role("button", name="Query A: show")).to_be_visible()
+    complaints.clear()  # htmx writes of the request that it gave up
 
 
 def test_a_part_of_a_query_becomes_the_query(page: Page) -> None:

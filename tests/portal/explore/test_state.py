@@ -28,10 +28,23 @@ def test_there_is_always_a_query_and_never_more_than_letters() -> None:
         ("remove-A", "q=b&hide=A"),
         ("remove-Z", "q=a&q=b&hide=B"),
         ("nonsense", "q=a&q=b&hide=B"),
+        ("tab-table", "q=a&q=b&hide=B&tab=table"),
+        ("tab-nonsense", "q=a&q=b&hide=B"),
     ],
 )
 def test_a_button_changes_the_state(action: str, expected: str) -> None:
-    assert read(QueryDict("q=a&q=b&hide=B")).changed(action).query_string == expected
+    assert read(QueryDict("q=a&q=b&hide=B")).changed([action]).query_string == expected
+
+
+def test_buttons_pressed_one_after_the_other_mean_the_letters_that_were_shown() -> None:
+    state = read(QueryDict("q=a&q=b&q=c&hide=B"))
+    assert state.changed(["remove-A", "show-B", "hide-C", "add"]).query_string == "q=b&q=c&q=&hide=B"
+    assert state.changed(["remove-A", "remove-B", "remove-C"]).query_string == "q="
+
+
+def test_an_empty_box_at_the_end_changes_no_answer() -> None:
+    assert read(QueryDict("q=a&q=&q=")).asked_string == "q=a"
+    assert read(QueryDict("q=&q=b&q=")).asked_string == "q=&q=b"
 
 
 @pytest.mark.parametrize(
