@@ -7,6 +7,7 @@ grows evenly, so that a coarse answer differs from the fine one by no more than 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from usage.measures import Floats, Ints
 
 SCRAPE = 15
 SETTLED = 420  # seconds after which a 5-minute bucket has been coarsened, ample for a task that runs every minute
+PIECE = 960  # buckets
+BEYOND = 86_400  # seconds that a record may lie ahead of now
 LONG = 43_200  # spans from here on are read from coarse grains where the window allows it
 
 
@@ -27,6 +30,19 @@ class Segment:
     width: int
     start: int
     end: int
+
+    @property
+    def buckets(self) -> int:
+        """How many there are."""
+        return len(range(self.start, self.end, self.width))
+
+    def pieces(self) -> Iterator[Segment]:
+        """The stretch in parts of at most `PIECE` buckets, so that what is read at once is bounded."""
+        at = self.start
+        while at < self.end:
+            stop = min((at // (PIECE * self.width) + 1) * PIECE * self.width, self.end)
+            yield Segment(self.table, self.width, at, stop)
+            at = stop
 
 
 def grid_step(window: float, span: float) -> int:
@@ -71,12 +87,25 @@ def segments(start: int, end: int, now: int, window: float, state: State) -> lis
 
 def after(start: int, now: int, state: State) -> list[Segment]:
     """The stretches from `start` (a knot) on to beyond now, none of which reaches back before it."""
-    beyond = now + 86_400
+    beyond = now + BEYOND
     if now - start < 4 * 3600:
         return [Segment("usage_rollup_15s", 15, start, beyond)]
     minutes, hour = -(-start // 300) * 300, -(-start // 3600) * 3600
     near = [Segment("usage_rollup_15s", 15, start, minutes), Segment("usage_rollup_5m", 300, minutes, hour)]
     return [*(one for one in near if one.end > one.start), *segments(hour, beyond, now, np.inf, state)]
+
+
+def without(part: Segment, packed: Collection[int]) -> list[Segment]:
+    """What of a stretch lies outside the packed 5-minute buckets (by their start): runs as long as they are."""
+    runs: list[list[int]] = []
+    for start in range(part.start // 300 * 300, part.end, 300):
+        if start in packed:
+            continue
+        if runs and runs[-1][1] == start:
+            runs[-1][1] = start + 300
+        else:
+            runs.append([start, start + 300])
+    return [Segment(part.table, part.width, max(start, part.start), min(end, part.end)) for start, end in runs]
 
 
 def knots(parts: list[Segment]) -> Ints:

@@ -38,9 +38,10 @@ RECORDS = Partitioned("usage_record")
 RECEIPTS = Partitioned("usage_receipt")
 GAUGES = Partitioned("usage_gauge_sample")
 ROLLUP_15S = Partitioned("usage_rollup_15s")
+PACKED_15S = Partitioned("usage_packed_15s")
 ROLLUP_5M = Partitioned("usage_rollup_5m")
 ROLLUP_1H = Partitioned("usage_rollup_1h", monthly=True)
-ALL = (RECORDS, RECEIPTS, GAUGES, ROLLUP_15S, ROLLUP_5M, ROLLUP_1H)
+ALL = (RECORDS, RECEIPTS, GAUGES, ROLLUP_15S, PACKED_15S, ROLLUP_5M, ROLLUP_1H)
 
 _seen: set[str] = set()
 

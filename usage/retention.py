@@ -32,6 +32,7 @@ def drop_old(now: datetime) -> list[str]:
         )
     return [
         *partitions.drop_before(partitions.ROLLUP_15S, floor_15s),
+        *partitions.drop_before(partitions.PACKED_15S, floor_15s),
         *partitions.drop_before(partitions.ROLLUP_5M, floor_5m),
         *partitions.drop_before(partitions.ROLLUP_1H, floor_1h),
         *partitions.drop_before(partitions.GAUGES, floor_5m),

@@ -12,20 +12,17 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from usage import epoch
+from usage import epoch, packed, partitions
 
 LOCK = 7_310_004
 
 # Sums array columns slot by slot; rows of one dimension may be of different lengths.
-_COARSEN = """
-INSERT INTO {to} (bucket, dimension_id, measures)
-SELECT start, dimension_id, array_agg(total ORDER BY slot) FROM (
-    SELECT start, dimension_id, slot, sum(value) AS total
-    FROM unnest(%(starts)s::timestamptz[]) AS s (start)
-    JOIN {of} ON bucket >= start AND bucket < start + %(width)s::interval AND bucket >= %(first)s AND bucket < %(last)s + %(width)s::interval,
-    unnest(measures) WITH ORDINALITY AS m (value, slot)
-    GROUP BY 1, 2, 3
-) AS sums GROUP BY 1, 2
+_COARSEN = f"""
+INSERT INTO {{to}} (bucket, dimension_id, measures)
+SELECT start, dimension_id, (ARRAY[{", ".join(f"sum(measures[{slot + 1}])" for slot in range(packed.WIDEST))}])[1:max(cardinality(measures))]
+FROM unnest(%(starts)s::timestamptz[]) AS s (start)
+JOIN {{of}} ON bucket >= start AND bucket < start + %(width)s::interval AND bucket >= %(first)s AND bucket < %(last)s + %(width)s::interval
+GROUP BY 1, 2
 ON CONFLICT (bucket, dimension_id) DO UPDATE SET measures = excluded.measures
 """
 
@@ -43,9 +40,10 @@ def claim(before: datetime) -> None:
         )
 
 
-def coarsen(now: datetime, at_most: int = 2000) -> int:
+def coarsen(now: datetime, at_most: int = 300) -> int:
     """Compute the coarser grains of the buckets that changed and are over; how many 5-minute buckets that were."""
     claim(now)
+    ensure_packed()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
         if not cursor.fetchone()[0]:
@@ -60,15 +58,19 @@ def coarsen(now: datetime, at_most: int = 2000) -> int:
         floors = cursor.fetchone() or (datetime.min.replace(tzinfo=UTC),) * 2
         # Where the finer rows are gone, late records were added to the coarse ones (usage.store), which stay as they are.
         hours = sorted({bucket.replace(minute=0) for bucket in changed})
-        compute(
-            cursor,
-            "usage_rollup_15s",
-            "usage_rollup_5m",
-            [at for at in changed if at >= floors[0]],
-            "5 minutes",
-        )
+        minutes = [at for at in changed if at >= floors[0]]
+        compute(cursor, "usage_rollup_15s", "usage_rollup_5m", minutes, "5 minutes")
+        for at in minutes:
+            packed.pack(cursor, at)
         compute(cursor, "usage_rollup_5m", "usage_rollup_1h", [at for at in hours if at >= floors[1]], "1 hour")
     return len(changed)
+
+
+def ensure_packed() -> None:
+    """Make the partitions that the claimed buckets are packed into, before the transaction: to make one locks the whole table."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT date_trunc('day', bucket, 'UTC') FROM usage_dirtybucket WHERE claimed")
+        partitions.ensure(partitions.PACKED_15S, [day for (day,) in cursor.fetchall()])
 
 
 def compute(cursor: CursorWrapper, of: str, to: str, starts: list[datetime], width: str) -> None:

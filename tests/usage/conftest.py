@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 
 from portal.env import Config
-from usage import dimensions, keys, partitions
+from usage import dimensions, directory, keys, partitions
 from usage.catalog import KINDS
 from usage.models import ApiKey, Workspace
 from usage.price import library_rate, operator
@@ -23,7 +23,7 @@ from usage.price import library_rate, operator
 NOW = datetime(2026, 3, 2, 10, 7, 30, tzinfo=UTC)
 
 TABLES = (
-    "usage_record, usage_event_seen, usage_rollup_15s, usage_rollup_5m, usage_rollup_1h, usage_gauge_sample, usage_receipt,"
+    "usage_record, usage_event_seen, usage_rollup_15s, usage_packed_15s, usage_rollup_5m, usage_rollup_1h, usage_gauge_sample, usage_receipt,"
     " usage_dimension, usage_total, usage_dirtybucket, usage_epoch, usage_request_count, usage_apikey, usage_workspace,"
     " usage_membership, usage_deadletter, usage_price, usage_budget, usage_demotraffic"
 )
@@ -32,6 +32,7 @@ TABLES = (
 def forget() -> None:
     """What processes remember of the database."""
     dimensions.forget()
+    directory.forget()
     partitions.forget()
     operator.forget()
     keys.keyring = keys.Keyring()

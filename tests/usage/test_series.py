@@ -14,10 +14,11 @@ import promql
 from portal.env import Config
 from tests.usage.conftest import NOW, Sender, call
 from usage import retention, rollup
+from usage.copying import copied, copied_bytes
 from usage.epoch import State
 from usage.exposition import exposition
 from usage.grid import segments
-from usage.series import PostgresSource, copied, copied_bytes
+from usage.series import PostgresSource
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 START = NOW.replace(minute=0, second=0)
@@ -180,11 +181,12 @@ def test_reading_asks_postgres_as_often_however_many_series(
         copies.append(query)
         return copied_bytes(cursor, query)
 
-    monkeypatch.setattr("usage.series.copied_bytes", counted)
+    monkeypatch.setattr("usage.copying.copied_bytes", counted)
     for count in (1, 40):
         sender.post([call(model=f"m{number}") for number in range(count)])
         copies.clear()
-        with django_assert_num_queries(5):  # begin, isolation, epoch, dimensions, commit
+        # Begin, isolation, epoch and what is packed, count of dimensions, those that are new, their first records, commit.
+        with django_assert_num_queries(7):
             ask("sum(rate(compozy_llm_usage_events_total[5m]))", NOW + timedelta(minutes=1))
         assert len(copies) == 3  # rollups, totals, what came after
 
