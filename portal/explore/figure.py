@@ -15,6 +15,9 @@ from usage.figures import COLOURS, Figure, Floats, numbers
 from usage.ranges import TimeRange
 
 MOST_LINES = 8
+# A figure has an axis on either side.
+MOST_UNITS = 2
+PLAIN = "plain numbers"
 SHADES = ("", "/.7", "/.5", "/.36")
 DASHES = ("solid", "dash", "dot", "dashdot")
 RIGHT_AXIS = {
@@ -33,14 +36,19 @@ RIGHT_AXIS = {
 EMPTY = "No series in this range. The table tab and the words of the query say what each part has."
 
 
-def draw(answers: Sequence[Answer], time_range: TimeRange, slots: Mapping[str, int]) -> Figure:
-    """The figure of the answers that there are; `problems` says what failed, by letter. `slots` is the colour of each model."""
+def draw(
+    answers: Sequence[Answer], time_range: TimeRange, slots: Mapping[str, int], *, lettered: bool = False
+) -> Figure:
+    """The figure of the answers that there are, of two units at most; `problems` says what failed, by letter.
+
+    `slots` is the colour of each model; `lettered`: names and colours are those of a query among others, if it is alone here.
+    """
     good = [answer for answer in answers if answer.result is not None and answer.result.labels]
-    units = list(dict.fromkeys(shown(answer.unit) for answer in good))[:2]
+    units = list(dict.fromkeys(shown(answer.unit) for answer in good))[:MOST_UNITS]
     each = max(MOST_LINES // max(len(good), 1), 2)
     data: list[dict[str, Any]] = []
     for answer in good:
-        data += _lines(answer, len(good) > 1, each, slots, second=shown(answer.unit) in units[1:])
+        data += _lines(answer, lettered or len(good) > 1, each, slots, second=shown(answer.unit) in units[1:])
     left, right = ([one for one in data if ("yaxis" in one) is on_right] for on_right in (False, True))
     span = {"type": "date", "range": [time_range.start_ms, time_range.end_ms]}
     layout: dict[str, Any] = {"xaxis": span, "yaxis": _ticks(left)}
@@ -54,7 +62,7 @@ def corner(units: Sequence[str]) -> str:
     """What stands in the panel's corner; two units have an axis each."""
     if len(units) < 2:
         return units[0] if units else ""
-    return f"{units[0] or 'plain numbers'} left, {units[1] or 'plain numbers'} right"
+    return f"{units[0] or PLAIN} left, {units[1] or PLAIN} right"
 
 
 def _ticks(data: Sequence[dict[str, Any]]) -> dict[str, str]:

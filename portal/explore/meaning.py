@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -17,8 +18,9 @@ from promql import syntax
 from promql.convert import type_of
 
 MARKS = tuple(chr(0x2460 + place) for place in range(20))
-# Each part is evaluated; a query of more parts than this is described without values.
-MOST_PARTS = 40
+# Each part is evaluated, for so many seconds in all; what comes after is described without its value.
+SECONDS = 15.0
+LATE = "not asked: the parts before it took too long"
 # Parts further down are said within the words of those above.
 MOST_LEVELS = 12
 
@@ -50,16 +52,17 @@ def meaning(answer: Answer, source: promql.Source, at_ms: int) -> Meaning | None
     if answer.query is None:
         return None
     expr = answer.query.expr
-    small = sum(1 for _ in syntax.walk(expr)) <= MOST_PARTS
-    tree = Tree(shared(source) if small else None, at_ms)
+    tree = Tree(shared(source), at_ms)
     return Meaning(answer, sentence(expr), tree.part(expr, answer.query.parsed))
 
 
 class Tree:
     """Makes the parts of one query; each but the first has a number of its own, in the order in which they are shown."""
 
-    def __init__(self, source: promql.Source | None, at_ms: int) -> None:
+    def __init__(self, source: promql.Source, at_ms: int) -> None:
         self._source, self._at_ms = source, at_ms
+        self._until = time.monotonic() + SECONDS
+        self._known: dict[str, tuple[str, bool]] = {}
         self._count = 0
 
     def part(self, node: syntax.Node, parsed: promql_parser.Expr, level: int = 1) -> Part:
@@ -72,8 +75,15 @@ class Tree:
         marks = {id(child): found.mark for (child, _), found in zip(below, parts, strict=True)}
         says = describe(node, lambda child: marks.get(id(child)) or part_words(child))
         text = " ".join(parsed.prettify().split())
-        now, is_empty = _now(text, self._source, self._at_ms) if self._source else ("", False)
+        now, is_empty = self._now(text)
         return Part(mark, capitalised(says), text, now, is_empty, type_of(parsed) == "matrix", parts)
+
+    def _now(self, text: str) -> tuple[str, bool]:
+        """What a part has now, and whether that is nothing; the same part is asked once."""
+        if text not in self._known:
+            late = time.monotonic() > self._until
+            self._known[text] = (LATE, True) if late else _value(text, self._source, self._at_ms)
+        return self._known[text]
 
     def _mark(self) -> str:
         count, self._count = self._count, self._count + 1
@@ -108,7 +118,7 @@ def _below(node: syntax.Node, parsed: promql_parser.Expr) -> list[tuple[syntax.N
     return []
 
 
-def _now(text: str, source: promql.Source, at_ms: int) -> tuple[str, bool]:
+def _value(text: str, source: promql.Source, at_ms: int) -> tuple[str, bool]:
     """What a part has now, and whether that is nothing."""
     try:
         query = promql.parse(text, experimental=True)

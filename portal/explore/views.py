@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 from zlib import crc32
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -79,9 +81,20 @@ def content(request: HttpRequest, looked: Looked) -> dict[str, Any]:
         "own_fields": [(name, value) for name, value in looked.state.pairs if name not in state.KEPT],
         "rows": [row(answer, looked, request) for answer in asked],
         "data_url": f"?{looked.state.asked_string}",
+        "engine": engine(looked),
         "may_add": len(looked.state.queries) < len(state.LETTERS),
     }
     return context | TABS[looked.state.tab](request, looked, asked)
+
+
+def engine(looked: Looked) -> str:
+    """Which engine answers, where there are two."""
+    if not settings.PORTAL.prometheus_url:
+        return ""
+    server = urlsplit(settings.PORTAL.prometheus_url).netloc.rpartition("@")[2]
+    if isinstance(looked.source, promql.Engine):
+        return f"Answered by the Prometheus server {server}."
+    return f"Answered by Postgres: the Prometheus server {server} cannot tell workspaces apart."
 
 
 def act(request: HttpRequest, before: State, actions: Sequence[str]) -> State:
@@ -125,12 +138,22 @@ def row(answer: Answer, looked: Looked, request: HttpRequest) -> dict[str, Any]:
 def graph_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
     """The graph draws itself from its own address; without a query there are examples. As long as nothing else is asked, it stays."""
     if not looked.state.is_empty:
-        return {"graph_id": f"graph-{crc32(looked.state.asked_string.encode()):08x}"}
+        return {"graph_id": f"graph-{crc32(looked.state.asked_string.encode()):08x}", "graphs": graphs(looked, asked)}
     found = [
         (board, [(one, url(looked.state.alone(one.text))) for one in group])
         for board, group in examples(looked.time_range)
     ]
     return {"examples": found}
+
+
+def graphs(looked: Looked, asked: list[Answer]) -> list[tuple[str, str]]:
+    """Units and addresses of the figures: two units have an axis each in one, of more each has a figure of its own."""
+    drawn = [one for one in asked if one.query is not None and not one.asked.is_hidden]
+    units = list(dict.fromkeys(shown(one.unit) for one in drawn))
+    base = f"{reverse('explore-figure')}?{looked.state.asked_string}"
+    if len(units) <= figures.MOST_UNITS:
+        return [("", base)]
+    return [(unit or figures.PLAIN, f"{base}&{urlencode({'unit': unit})}") for unit in units]
 
 
 def table_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
@@ -169,13 +192,15 @@ TABS: dict[str, Callable[[HttpRequest, Looked, list[Answer]], dict[str, Any]]] =
 @login_required
 @require_GET
 def figure(request: HttpRequest) -> JsonResponse:
-    """The graph's figure. What failed is in its `problems`; where nothing else is left, the answer is 422."""
-    looked = look(request)
-    found = [answers.over_range(one, looked.source, looked.time_range, looked.step) for one in looked.state.visible]
+    """The graph's figure, or that of the queries of one `unit`. What failed is in its `problems`; where nothing else is left: 422."""
+    looked, unit = look(request), request.GET.get("unit")
+    chosen = [one for one in looked.state.visible if unit is None or shown(answers.parsed(one).unit) == unit]
+    found = [answers.over_range(one, looked.source, looked.time_range, looked.step) for one in chosen]
     if found and all(one.wrong for one in found):
         said = {one.asked.letter: one.wrong.message for one in found if one.wrong}
         return JsonResponse({"error": "; ".join(said.values()), "problems": said}, status=422)
-    return JsonResponse(figures.draw(found, looked.time_range, queries.colour_slots("model")))
+    slots = queries.colour_slots("model")
+    return JsonResponse(figures.draw(found, looked.time_range, slots, lettered=len(looked.state.visible) > len(chosen)))
 
 
 @login_required
@@ -215,7 +240,7 @@ def check(request: HttpRequest) -> HttpResponse:
 @require_GET
 def words(request: HttpRequest) -> JsonResponse:
     """What the editor completes without asking for labels."""
-    return JsonResponse(completion.words())
+    return JsonResponse(completion.words(portal_source(access.read(request.user, request.GET).slugs)))
 
 
 @login_required

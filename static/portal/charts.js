@@ -204,7 +204,10 @@
   });
   document.addEventListener("click", (event) => {
     const panel = event.target.closest(".panel");
-    if (event.target.closest("[data-png]")) png(panel.querySelector(".chart"), panel.querySelector("h2").textContent.trim());
+    if (event.target.closest("[data-png]")) {
+      const picture = event.target.closest("[data-picture]") || panel;
+      png(picture.querySelector(".chart"), (picture.querySelector("h3")?.firstChild || panel.querySelector("h2")).textContent.trim());
+    }
     if (event.target.closest("[data-query]")) panel.querySelector(".query").toggleAttribute("hidden");
   });
   window.Portal = { ...window.Portal, charts: { draw: (element, figure) => { of(element).figure = figure; draw(element); }, load } };

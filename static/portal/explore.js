@@ -279,9 +279,10 @@
   });
   for (const failed of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(failed, () => { change = null; });
 
-  document.addEventListener("portal:figure", ({ detail }) => {
-    document.getElementById("explore-unit").textContent = detail.unit || "";
-    const list = document.getElementById("explore-problems");
+  document.addEventListener("portal:figure", ({ detail, target }) => {
+    const part = target.closest(".explore-graph");
+    if (!part.matches(".one-unit")) document.getElementById("explore-unit").textContent = detail.unit || "";
+    const list = part.querySelector(".explore-problems");
     // What is wrong with a text stands under its editor already.
     const problems = Object.entries(detail.problems || {}).filter(([letter]) => !document.querySelector(`#wrong-${letter} > *`));
     list.hidden = !problems.length;

@@ -40,6 +40,15 @@ def test_a_tab_shows_without_complaint_in_both_themes_and_fits_a_narrow_screen(p
     page.wait_for_function("document.documentElement.scrollWidth === 390")
 
 
+def test_of_three_units_each_has_a_graph(page: Page) -> None:
+    page.goto(f"/explore/?q={COUNT}&q=sum(llm_tokens_total)&q=sum(llm_provider_request_seconds_sum)&q=sum(&range=1h")
+    expect(page.locator(".chart[data-state=ready]")).to_have_count(3)
+    expect(page.locator("#explore-unit")).to_have_text("3 units, a graph each")
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="Picture as PNG").nth(1).click()
+    assert picture.value.suggested_filename == "tokens.png"
+
+
 def test_a_query_is_written_with_completion_alone(page: Page) -> None:
     page.goto("/explore/?range=1h")
     expect(editor(page)).to_be_focused()

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -22,6 +23,7 @@ from alerts.series import PortalSource, portal_source
 from portal.env import Config
 from tests.alerts.rules import make_rule
 from tests.conftest import require_program
+from tests.portal.explore.parts import KINDS, values_of_parts
 from tests.promql.prometheus_server import Series, serve_prometheus, write_openmetrics
 from tests.servers import wait_until
 from usage.remote import RemoteEngine
@@ -42,7 +44,7 @@ def counters(end: int) -> list[Series]:
         )
         for speed in (1, 2, 3, 40)
         for kind in ("prompt", "completion")
-    ]
+    ] + [({"__name__": "elsewhere_total"}, times, [float(number) for number in range(len(times))])]
 
 
 @contextmanager
@@ -124,6 +126,43 @@ def test_rules_are_evaluated_there_and_alerts_stay_series(other: str) -> None:
     broken.refresh_from_db()
     assert broken.health == "err"
     assert "Prometheus server" in broken.last_error
+
+
+def test_explore_says_who_answers_and_asks_there(other: str, client: Client) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    page = client.get(
+        "/explore/", {"q": f"sum by (model) ({NAME}) > 5", "tab": "meaning", "range": "1h"}
+    ).content.decode()
+    assert f"Answered by the Prometheus server {urlsplit(other).netloc}." in page
+    assert [value.split(",")[0] for value in values_of_parts(page)] == ["4 series", "4 series", "8 series"]
+    table = client.get("/explore/table.csv", {"q": f'{NAME}{{model="m40"}}', "range": "1h"}).content.decode()
+    assert len(table.splitlines()) == 3
+    figure = client.get("/explore/figure.json", {"q": f"sum by (model) ({NAME})", "range": "1h"}).json()
+    assert [trace["name"] for trace in figure["data"]] == ["m40", "m3", "m2", "m1"]
+    # Completion: metrics that only that server has, labels and values.
+    metrics = [one["name"] for one in client.get("/explore/words.json").json()["metrics"]]
+    assert (metrics.count(NAME), metrics.count("elsewhere_total")) == (1, 1)
+    labels = client.get("/api/v1/labels", {"match[]": NAME}).json()["data"]
+    assert labels == ["__name__", "model", "provider", "type"]
+    values = client.get("/api/v1/label/model/values", {"match[]": NAME}).json()["data"]
+    assert values == ["m1", "m2", "m3", "m40"]
+
+
+def test_the_meaning_has_the_value_of_every_part_from_there(other: str, client: Client) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    for text in KINDS:
+        asked = {"q": text.replace("llm_tokens_total", NAME), "tab": "meaning", "range": "1h"}
+        found = values_of_parts(client.get("/explore/", asked).content.decode())
+        assert found, text
+        assert not [value for value in found if not value or "server" in value], (text, found)
+
+
+def test_in_explore_who_sees_some_workspaces_is_answered_by_postgres(other: str, client: Client) -> None:
+    client.force_login(User.objects.create_user("member"))
+    page = client.get("/explore/", {"q": NAME, "range": "1h"}).content.decode()
+    assert f"Answered by Postgres: the Prometheus server {urlsplit(other).netloc} cannot tell workspaces apart." in page
+    assert "0 series" in page
+    assert "elsewhere_total" not in client.get("/explore/words.json").content.decode()
 
 
 def test_a_panel_draws_for_who_sees_all_and_others_stay_on_postgres(other: str, client: Client) -> None:

@@ -9,16 +9,20 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from portal.explore import history
+from alerts.defaults import ensure_defaults
+from alerts.models import Rule
+from portal.explore import history, meaning
 from portal.explore.views import STEPS
 from portal.models import ExploredQuery
 from tests.people import People, browser_of
+from tests.portal.explore.parts import KINDS, values_of_parts
 from tests.usage.conftest import Sender, call
 
 pytestmark = pytest.mark.usefixtures("tables")
@@ -67,10 +71,19 @@ def test_no_expression_reaches_another_workspace(people: People) -> None:
     assert "No series" in text_of(people.outsider, '{__name__=~".+"}', tab="table")
 
 
-def test_without_a_query_the_page_offers_those_of_the_boards(people: People) -> None:
+def test_without_a_query_the_page_offers_those_of_the_boards_and_of_the_rules(people: People) -> None:
+    ensure_defaults(apps.get_model)
+    Rule.objects.filter(name="HighProviderCost").update(enabled=False)
     page = text_of(people.owner)
     assert "Queries to begin with" in page
     assert "Coverage by model" in page
+    rules = page[page.index("<h3>Rules: agents_and_budgets</h3>") :]
+    assert "<b>An MCP tool is slow</b>" in rules
+    assert "fires above 10 s<" in rules
+    assert "fires above 0.9 of the budget<" in rules
+    measured = "sum by (provider, error_type) (rate(llm_provider_errors_total[5m]))"
+    assert f"/explore/?{urlencode({'q': measured})}" in rules
+    assert "A model costs too much per hour" not in rules
 
 
 @pytest.mark.parametrize("tab", ["graph", "table", "meaning", "history"])
@@ -144,6 +157,24 @@ def test_two_units_have_an_axis_each_and_each_query_its_colours(people: People) 
     ]
 
 
+def test_of_more_than_two_units_each_has_a_graph_of_its_own(people: People) -> None:
+    seconds = "sum(llm_provider_request_seconds_sum)"
+    asked = [COUNT, "sum by (model) (llm_tokens_total)", seconds, "sum(rate(llm_tokens_total[5m]))", "sum("]
+    page = text_of(people.owner, *asked, range="1h")
+    assert "4 units, a graph each" in page
+    assert re.findall(r"<h3[^>]*>([^<]+)<", page) == ["plain numbers", "tokens", "seconds", "tokens/s"]
+    addresses = re.findall(r'data-figure-url="([^"]+)"', page)
+    drawn = [browser_of(people.owner).get(address).json() for address in addresses]
+    assert [(one["unit"], [trace["name"] for trace in one["data"]]) for one in drawn] == [
+        ("", ["A · claude", "A · gpt-4o"]),
+        ("tokens", ["B · claude", "B · gpt-4o"]),
+        ("seconds", [f"C · {seconds}"]),
+        ("tokens/s", ["D · sum(rate(llm_tokens_total[5m]))"]),
+    ]
+    assert [trace["line"]["color"] for trace in drawn[2]["data"]] == ["--series-2"]
+    assert not [trace for one in drawn for trace in one["data"] if "yaxis" in trace]
+
+
 def test_many_series_are_eight_and_the_others(people: People, sender: Sender) -> None:
     now = timezone.now()
     sender.post([call(at=now - timedelta(seconds=60), model=f"m{place}") for place in range(10)])
@@ -179,6 +210,19 @@ def test_the_meaning_has_each_part_with_its_value_and_a_link(people: People) -> 
     assert f'href="/explore/?{urlencode({"q": COUNT})}&range=1h"' in page.replace("%20", "+")
     ranged = text_of(people.owner, "rate(llm_tokens_total[5m])", tab="meaning", range="1h")
     assert "%5B5m%5D&tab=table&range=1h" in ranged
+
+
+@pytest.mark.parametrize("text", KINDS, ids=lambda text: text[:40])
+def test_the_meaning_gives_every_part_its_value(people: People, text: str) -> None:
+    found = values_of_parts(text_of(people.owner, text, tab="meaning", range="1h"))
+    assert found
+    assert all(found), found
+
+
+def test_parts_that_come_after_too_long_a_time_say_so(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meaning, "SECONDS", 0.0)
+    page = text_of(people.owner, f"{COUNT} > 5", tab="meaning", range="1h")
+    assert re.findall(r'part-now warning-text">([^<]+)<', page) == [meaning.LATE] * 3
 
 
 def test_the_check_answers_with_what_is_wrong_and_nothing_else(people: People) -> None:
