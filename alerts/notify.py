@@ -24,6 +24,7 @@ from alerts.transports import TRANSPORTS
 from alerts.transports.contract import DeliveryError
 
 logger = logging.getLogger(__name__)
+# Longer than any attempt: a mail may take SECONDS_IN_ALL and a few steps of 10 s.
 CLAIM = dt.timedelta(seconds=90)
 DRAIN_SECONDS = 20
 GIVE_UP = dt.timedelta(hours=24)

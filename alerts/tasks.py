@@ -3,11 +3,8 @@
 from celery import shared_task
 from django.utils import timezone
 
-from alerts import evaluate, notify, retention, wake
+from alerts import evaluate, notify, retention, senders, wake
 from alerts.series import portal_source
-
-# Longer than a drain and the longest attempt after it, shorter than a claim: what overlaps would be sent twice.
-SEND_LIMIT = 80
 
 
 @shared_task
@@ -22,10 +19,10 @@ def sweep() -> None:
     wake.wake_channels(notify.due_channels(timezone.now()))
 
 
-@shared_task(time_limit=SEND_LIMIT)
+@shared_task
 def send_channel(channel_id: int) -> None:
-    """Send what is due on one channel."""
-    notify.send_channel(channel_id, timezone.now)
+    """Send what is due on one channel, on a thread of its own."""
+    senders.send_soon(channel_id)
 
 
 @shared_task

@@ -84,9 +84,9 @@ def notify(message: Message, config: dict[str, Any]) -> str:
     server = parse_server(settings.PORTAL.email_url)
     mail = build(message, config["to"], settings.PORTAL.email_from)
     try:
-        smtp = connect(server)
+        deadline = time.monotonic() + SECONDS_IN_ALL
+        smtp = connect(server, deadline)
         try:
-            deadline = time.monotonic() + SECONDS_IN_ALL
             return send(smtp, settings.PORTAL.email_from, config["to"], mail.as_bytes(policy=SMTP), deadline)
         finally:
             # The mail is taken or it is not: how the parting goes changes nothing about that.
@@ -104,8 +104,8 @@ def notify(message: Message, config: dict[str, Any]) -> str:
         raise DeliveryError(f"the mail server cannot be reached: {error or type(error).__name__}", retry=True) from None
 
 
-def connect(server: Server) -> smtplib.SMTP:
-    """A connection that is encrypted and logged in as set up."""
+def connect(server: Server, deadline: float) -> smtplib.SMTP:
+    """A connection that is encrypted and logged in as set up, by `deadline` (monotonic)."""
     context = ssl.create_default_context()
     smtp: smtplib.SMTP
     if server.tls == "implicit":
@@ -114,8 +114,10 @@ def connect(server: Server) -> smtplib.SMTP:
         smtp = smtplib.SMTP(server.host, server.port, timeout=SECONDS)
     try:
         if server.tls == "starttls":
+            hurry(smtp, deadline)
             smtp.starttls(context=context)
         if server.user:
+            hurry(smtp, deadline)
             smtp.login(server.user, server.password)
     except BaseException:
         smtp.close()

@@ -1,0 +1,44 @@
+"""Threads that send, beside the tasks of a worker's process: a dead channel holds a thread for as long as it likes, never a place for tasks.
+
+So evaluation is not delayed by channels, however many are dead. Nothing rests on these threads: a delivery is claimed in Postgres before it
+is sent, and what a process takes with it when it dies is taken up again.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from celery.signals import worker_process_shutdown
+from django.db import connections
+from django.utils import timezone
+
+from alerts import notify
+
+logger = logging.getLogger(__name__)
+# A channel has one sender, so that is how many channels can hang before one more has to wait. Threads are made when they are needed.
+MOST = 64
+POOL = ThreadPoolExecutor(MOST, thread_name_prefix="send")
+
+
+def send_soon(channel_id: int) -> None:
+    """Let a thread send what is due on the channel."""
+    POOL.submit(send, channel_id)
+
+
+def send(channel_id: int) -> None:
+    """Send what is due on the channel. A thread has nobody to raise to: what breaks is logged, and tried again by the next sweep."""
+    try:
+        notify.send_channel(channel_id, timezone.now)
+    except Exception:
+        logger.exception("channel %s: sending broke", channel_id)
+    finally:
+        connections.close_all()
+
+
+def finish(**_: object) -> None:
+    """Before its process ends, let what is being sent come to its end."""
+    POOL.shutdown(cancel_futures=True)
+
+
+worker_process_shutdown.connect(finish)
