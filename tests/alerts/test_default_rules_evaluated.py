@@ -60,6 +60,18 @@ def test_no_events_at_all_is_no_failure_ratio() -> None:
     assert not [value for value in found.values() if value > 1]
 
 
+def test_one_refused_record_of_an_otherwise_silent_component_never_fires() -> None:
+    # All of its calls failed, for as long as the window holds it: a moment less than `for`.
+    source = promql.MemorySource()
+    refused: Rate = lambda s: 1 / STEP if s == 3600 else 0  # noqa: E731
+    for name in ("compozy_llm_usage_events_total", "compozy_llm_usage_failures_total"):
+        counter(source, name, GPT, refused, 0, DAY)
+    rule = RULES["LLMUsageIngestionFailuresCritical"]
+    condition = promql.range(expand(rule.expr, rule.threshold), source, 3_600_000, 7_200_000, 1000)
+    held = condition.times[condition.present[0]]
+    assert 800_000 < held[-1] - held[0] < rule.for_seconds * 1000
+
+
 def spike_source(labels: dict[str, str], prompt: Rate, completion: Rate | None, start: int, end: int) -> promql.Source:
     source = counter(promql.MemorySource(), "compozy_llm_prompt_tokens_total", labels, prompt, start, end)
     if completion is not None:
