@@ -128,7 +128,7 @@ LLM_PROVIDERS = DefaultGroup(
             runbook="provider-errors",
             annotations={
                 "summary": "Provider {{ $labels.provider }} error rate: {{ $value | humanize }}/sec",
-                "description": "{{ $labels.provider }} answers with {{ $labels.error_type }} at {{ $value | humanize }} errors/s over 5 minutes.",
+                "description": '{{ $labels.provider }} answers with {{ $labels.error_type }} at {{ printf "%.2f" $value }} errors/s over 5 minutes.',
             },
         ),
         DefaultRule(
@@ -174,7 +174,7 @@ MCP_TOOLS = DefaultGroup(
             runbook="mcp-tool-errors",
             annotations={
                 "summary": "MCP tool {{ $labels.tool_name }} error rate high",
-                "description": "{{ $labels.tool_name }} on {{ $labels.server_id }} fails {{ $value | humanize }} times/s over 5 minutes.",
+                "description": '{{ $labels.tool_name }} on {{ $labels.server_id }} fails {{ printf "%.2f" $value }} times/s over 5 minutes.',
             },
         ),
         DefaultRule(
@@ -222,8 +222,8 @@ AGENTS_AND_BUDGETS = DefaultGroup(
             unit="failures/s",
             runbook="agent-errors",
             annotations={
-                "summary": "Agent {{ $labels.agent_id }} fails {{ $value | humanize }} times/s",
-                "description": "Executions of {{ $labels.agent_id }} in workspace {{ $labels.workspace }} fail {{ $value | humanize }} times/s over 5 minutes.",
+                "summary": 'Agent {{ $labels.agent_id }} fails {{ printf "%.2f" $value }} times/s',
+                "description": 'Executions of {{ $labels.agent_id }} in workspace {{ $labels.workspace }} fail {{ printf "%.2f" $value }} times/s over 5 minutes.',
             },
         ),
         DefaultRule(

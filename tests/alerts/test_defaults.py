@@ -8,6 +8,7 @@ import pytest
 import yaml
 from django.apps import apps
 
+from alerts import annotations
 from alerts.defaults import GROUPS, RUNBOOKS, DefaultRule, ensure_defaults
 from alerts.expression import expand
 from alerts.models import Rule, RuleGroup, Runbook
@@ -54,6 +55,21 @@ def test_the_simple_rules_became_the_promql_that_the_documents_mean() -> None:
     became = {rule.name: canonical(expand(rule.expr, rule.threshold)) for rule in RULES}
     assert became["High Error Rate"] == canonical('rate(agent_execution_total{status="failed"}[5m]) > 0.1')
     assert became["Budget Threshold"] == canonical("team_spend_usd > on (team) budget_limit * 0.9")
+
+
+def test_rates_below_one_read_as_people_write_them() -> None:
+    rates = [rule for rule in RULES if rule.unit in ("errors/s", "failures/s")]
+    assert len(rates) == 3
+    for rule in rates:
+        # The documents give the summary of the provider's errors, with its metric prefix (593.3m/sec).
+        own = {
+            name: text
+            for name, text in rule.annotations.items()
+            if (rule.name, name) != ("HighProviderErrorRate", "summary")
+        }
+        said = [annotations.expand(text, {}, 0.5933) for text in own.values() if annotations.uses_value(text)]
+        assert said
+        assert all("0.59 " in text for text in said), said
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
