@@ -1,6 +1,15 @@
 """Django's description of the app."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
+
+from usage import arrays
+
+
+def _adapt(connection: Any, **_: Any) -> None:
+    arrays.register(connection.connection)
 
 
 class UsageConfig(AppConfig):
@@ -8,3 +17,7 @@ class UsageConfig(AppConfig):
 
     name = "usage"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Every connection learns to send numpy columns."""
+        connection_created.connect(_adapt, dispatch_uid="usage.arrays")

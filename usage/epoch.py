@@ -11,7 +11,6 @@ read the new row. Thus whoever stores after a turn sees all that was stored befo
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -21,7 +20,6 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 LOCK = 7_310_001
-STATEMENT_MS = "15000"
 
 
 class State(NamedTuple):
@@ -33,28 +31,17 @@ class State(NamedTuple):
     floor_1h: float
 
 
-_COLUMNS = (
+COLUMNS = (
     "{0}.generation, extract(epoch FROM {0}.floor_15s)::float8, extract(epoch FROM {0}.floor_5m)::float8,"
     " extract(epoch FROM {0}.floor_1h)::float8"
 )
-READ = f"SELECT {_COLUMNS.format('e')} FROM usage_epoch e"
-_CLAIM = f"SELECT {_COLUMNS.format('(c.state)')}, c.fresh FROM usage_claim(%s, %s, %s::uuid[]) c"
+READ = f"SELECT {COLUMNS.format('e')} FROM usage_epoch e"
 
 
 def prepared(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> Any:
     """The first row of a statement that Postgres plans once per connection. Django's own cursors send values within the text."""
     with connection.wrap_database_errors:
         return psycopg.Cursor(connection.connection).execute(statement, values, prepare=True).fetchone()
-
-
-def join(event_ids: Sequence[uuid.UUID]) -> tuple[State, set[uuid.UUID] | None]:
-    """Join the epoch until the end of the transaction and claim event ids: its state, and which of them are new (None: all).
-
-    No statement of the transaction may take longer than `STATEMENT_MS`: past it the batch goes to the spool.
-    """
-    ids = "{" + ",".join(sorted(event.hex for event in event_ids)) + "}"
-    *state, fresh = prepared(_CLAIM, [LOCK, STATEMENT_MS, ids])
-    return State(*state), None if fresh is None else set(fresh)
 
 
 @contextmanager

@@ -86,20 +86,22 @@ def revoke_key(key: ApiKey, now: datetime) -> None:
     ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
 
 
-# One round trip: the key, its requests in this minute (counted here), and its last use, written once a minute at most.
+# One round trip: the key, its requests in this minute (counted here, where there is a limit), and its last use, written once a minute
+# at most.
 _TAKE = """
 WITH key AS (
     SELECT k.id, k.workspace_id, w.slug, k.scopes, k.expires_at, k.revoked_at, k.rate, k.last_used_at
     FROM usage_apikey k JOIN usage_workspace w ON w.id = k.workspace_id WHERE k.digest = %(digest)s
 ), hit AS (
-    INSERT INTO usage_request_count AS c (key_id, minute, count) SELECT id, %(minute)s, 1 FROM key
+    INSERT INTO usage_request_count AS c (key_id, minute, count)
+    SELECT id, %(minute)s, 1 FROM key WHERE coalesce(rate, %(rate)s) > 0
     ON CONFLICT (key_id) DO UPDATE SET minute = %(minute)s, count = CASE WHEN c.minute = %(minute)s THEN c.count + 1 ELSE 1 END
     RETURNING count
 ), used AS (
     UPDATE usage_apikey a SET last_used_at = %(now)s FROM key
     WHERE a.id = key.id AND (key.last_used_at IS NULL OR key.last_used_at < %(stale)s)
 )
-SELECT key.*, hit.count FROM key, hit
+SELECT key.*, coalesce((SELECT count FROM hit), 0) FROM key
 """
 
 
@@ -117,6 +119,7 @@ def authenticate(header: str, now: datetime) -> Granted:
     values: dict[str, str | int | datetime] = {
         "digest": digest,
         "minute": minute,
+        "rate": settings.PORTAL.key_rate,
         "now": now,
         "stale": now - timedelta(minutes=1),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from usage.catalog import KINDS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+AnyInts = NDArray[Any]
 
 
 def optional(values: Sequence[float | None]) -> Floats:
@@ -18,37 +20,37 @@ def optional(values: Sequence[float | None]) -> Floats:
     return np.array(values, dtype=np.float64)
 
 
-def layout(kind: str, rows: int, columns: Mapping[str, Floats]) -> Floats:
-    """The measures of `rows` records as a matrix [rows, slots of the kind]; NaN in a column means not measured."""
+def summed(kind: str, group_of: Ints, groups: int, given: Mapping[str, Floats]) -> Floats:
+    """The measures of records summed by group, as a matrix [groups, slots of the kind].
+
+    `given` has a column per measure, of which NaN means not measured; each record counts once.
+    """
     spec = KINDS[kind]
-    matrix = np.zeros((rows, spec.width))
-    matrix[:, spec.slots["count"]] = 1
-    for name, values in columns.items():
-        slot, there = spec.slots[name], ~np.isnan(values)
-        matrix[there, slot] = values[there]
-        histogram = spec.observed.get(name)
-        if histogram is not None:
+    matrix = np.zeros((groups, spec.width))
+    matrix[:, spec.slots["count"]] = np.bincount(group_of, minlength=groups)
+    for name, values in given.items():
+        there = ~np.isnan(values)
+        if not there.any():
+            continue
+        slot, group, measured = spec.slots[name], group_of[there], values[there]
+        matrix[:, slot] = np.bincount(group, measured, minlength=groups)
+        if name in spec.observed:
             # A bucket holds what is at most its bound, as `le` says.
-            places = np.searchsorted(histogram.buckets, values[there], side="left")
-            matrix[np.flatnonzero(there), slot + 1 + places] = 1
+            bounds = spec.observed[name].buckets
+            cells = len(bounds) + 1
+            cell = group * cells + np.searchsorted(bounds, measured, side="left")
+            matrix[:, slot + 1 : slot + 1 + cells] = np.bincount(cell, minlength=groups * cells).reshape(groups, cells)
     return matrix
 
 
-def summed(groups: Sequence[Ints], matrix: Floats) -> tuple[list[Ints], Floats]:
-    """The rows of `matrix` summed where all of `groups` (a column each) agree; the groups sorted, ascending.
-
-    Sorted groups matter: rows are upserted in this order by everyone, so that two batches cannot deadlock.
-    """
-    order = np.lexsort(tuple(reversed(groups)))
-    ranked = [group[order] for group in groups]
-    new = np.ones(len(order), dtype=bool)
-    if len(order):
-        new[1:] = np.any([group[1:] != group[:-1] for group in ranked], axis=0)
-    starts = np.flatnonzero(new)
-    sums = np.add.reduceat(matrix[order], starts, axis=0) if len(order) else matrix[:0]
-    return [group[starts] for group in ranked], sums
-
-
-def array_texts(matrix: Floats) -> list[str]:
-    """Each row as the text of a Postgres array, with all digits."""
-    return ["{" + repr(row)[1:-1] + "}" for row in matrix.tolist()]
+def grouped(*columns: AnyInts) -> tuple[list[AnyInts], Ints]:
+    """The distinct combinations of some columns, ascending, and the place of each row's among them."""
+    order = np.lexsort(columns[::-1])
+    ranked = [column[order] for column in columns]
+    new = np.zeros(len(order), dtype=bool)
+    new[:1] = True
+    for column in ranked:
+        new[1:] |= column[1:] != column[:-1]
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.cumsum(new) - 1
+    return [column[new] for column in ranked], place

@@ -10,10 +10,9 @@ from django.db import connection
 
 from usage.catalog import KINDS, OTHER
 from usage.models import Price
-from usage.price import CLIENT, MILLION, Rate, rate_of
+from usage.price import CLIENT, Rate, rate_of
 
 DAYS = 30
-SMALL = 1000
 
 # Days before today from the hours, today from the 15 s rows, which are complete at any time.
 _CALLS = """
@@ -94,9 +93,7 @@ def _per_million(rate: Rate | None) -> tuple[str, float | None, float | None, fl
     """(source, input, cached input, output) of a rate; for prices in tiers, those of a small call."""
     if rate is None:
         return "", None, None, None
-    calls = ((SMALL, 0, 0), (SMALL, SMALL, 0), (0, 0, SMALL))
-    input_usd, cached_usd, output_usd = (rate.cost(*tokens) * MILLION / SMALL for tokens in calls)
-    return rate.source, input_usd, cached_usd, output_usd
+    return (rate.source, *rate.bands[0][1:])
 
 
 def operator_prices() -> list[Price]:

@@ -7,11 +7,12 @@ catalog's order, with closed sets enforced: a value that is not in the set becom
 from __future__ import annotations
 
 import re
+import string
 import uuid
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -22,16 +23,17 @@ from usage.catalog import OTHER, UNKNOWN
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=0, le=31_536_000)]
 Dollars = Annotated[float, Meta(ge=0, le=1_000_000_000)]
-Identifier = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_.:-]*$")]
+Identifier = Annotated[str, Meta(max_length=64)]
 Scalar = str | int | float | bool | None
 
 
 class Common(msgspec.Struct, kw_only=True, tag_field="kind", forbid_unknown_fields=True, gc=False):
-    """The fields of every record. `at` is RFC 3339 with an offset, or epoch seconds.
+    """The fields of every record. `at` is RFC 3339 with an offset, or epoch seconds. `labelled` are the fields that labels come from.
 
     Records hold no cycles, so the garbage collector need not look at thousands of them in each batch.
     """
 
+    labelled: ClassVar[tuple[str, ...]] = ()
     event_id: uuid.UUID | None = None
     at: Annotated[datetime, Meta(tz=True)] | float | None = None
     workspace: str = ""
@@ -45,15 +47,31 @@ class Common(msgspec.Struct, kw_only=True, tag_field="kind", forbid_unknown_fiel
         """The values of the kind's labels, in the catalog's order."""
         raise NotImplementedError
 
+    @classmethod
+    def identities(cls, given: Mapping[str, Sequence[Any]]) -> Iterable[Hashable]:
+        """From the records' fields as columns, what each one's labels depend on: equal identities have equal labels."""
+        return zip(*(given[name] for name in cls.labelled), strict=True)
+
 
 def one_of(value: str, allowed: Sequence[str], otherwise: str) -> str:
     """`value` where it is of a closed set (or empty), else `otherwise`."""
     return value if not value or value in allowed else otherwise
 
 
+_IDENTIFIER = (string.ascii_letters + string.digits + "_.:-").encode()
+
+
+def not_identifiers(values: Sequence[str]) -> list[int]:
+    """The places of the values that are no identifiers: letters, digits and `_.:-`. Looks at all of them at once where all are well."""
+    if not "".join(values).encode().translate(None, _IDENTIFIER):
+        return []
+    return [place for place, value in enumerate(values) if value.encode().translate(None, _IDENTIFIER)]
+
+
 class LlmCall(Common, tag="llm_call"):
     """A call of a language or embedding model."""
 
+    labelled: ClassVar = ("team", "component", "provider", "model", "operation", "outcome", "error_type")
     provider: str = ""
     model: str = ""
     operation: str = ""
@@ -88,10 +106,18 @@ class LlmCall(Common, tag="llm_call"):
             usage,
         )
 
+    @classmethod
+    def identities(cls, given: Mapping[str, Sequence[Any]]) -> Iterable[Hashable]:
+        """What the labels depend on: also on whether there is any usage."""
+        both = zip(given["prompt_tokens"], given["completion_tokens"], strict=True)
+        counted = [prompt is not None or completion is not None for prompt, completion in both]
+        return zip(*(given[name] for name in cls.labelled), counted, strict=True)
+
 
 class ToolCall(Common, tag="tool_call"):
     """A call of an MCP tool."""
 
+    labelled: ClassVar = ("team", "component", "server_id", "tool_name", "outcome", "error_kind")
     server_id: str = ""
     tool_name: str = ""
     outcome: str = ""
@@ -112,6 +138,7 @@ class ToolCall(Common, tag="tool_call"):
 class Execution(Common, tag="execution"):
     """A run of a workflow, task or agent; `component` says which."""
 
+    labelled: ClassVar = ("team", "component", "agent_id", "status")
     agent_id: str = ""
     status: str = ""
     duration_seconds: Seconds | None = None
@@ -123,6 +150,7 @@ class Execution(Common, tag="execution"):
 class GatewayRequest(Common, tag="gateway_request"):
     """A request that a gateway served."""
 
+    labelled: ClassVar = ("team", "component", "gateway_id", "method", "status")
     gateway_id: str = ""
     method: str = ""
     status: str | int = ""
@@ -136,6 +164,7 @@ class GatewayRequest(Common, tag="gateway_request"):
 class RegistryLookup(Common, tag="registry_lookup"):
     """A look-up in a tool registry."""
 
+    labelled: ClassVar = ("team", "component", "outcome")
     outcome: str = ""
     duration_seconds: Seconds | None = None
 
@@ -147,6 +176,7 @@ class RegistryLookup(Common, tag="registry_lookup"):
 class FactoryCreate(Common, tag="factory_create"):
     """The making of a provider or tool by its factory."""
 
+    labelled: ClassVar = ("team", "component", "factory_type", "name")
     factory_type: str = ""
     name: str = ""
     duration_seconds: Seconds | None = None
@@ -167,6 +197,11 @@ class Gauge(Common, tag="gauge"):
         """Workspace, metric, then each label's name and value, sorted by name: a gauge's labels are its family's."""
         named = (part for pair in sorted(self.labels_.items()) for part in pair)
         return (workspace, self.metric, *named)
+
+    @classmethod
+    def identities(cls, given: Mapping[str, Sequence[Any]]) -> Iterable[Hashable]:
+        """What the labels depend on: the metric and its own labels."""
+        return ((metric, *sorted(own.items())) for metric, own in zip(given["metric"], given["labels_"], strict=True))
 
     def check(self) -> None:
         """Raises msgspec.ValidationError where the catalog has no such gauge, or not with these labels."""
@@ -243,7 +278,7 @@ def decode(body: bytes) -> Decoded:
     """The records of a body, bad ones apart. Raises Unreadable where there is nothing to tell apart."""
     try:
         records = _batch.decode(body)
-        if not any(type(record) is Gauge for record in records):
+        if Gauge not in set(map(type, records)):
             return Decoded(records, list(range(len(records))))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # one record, NDJSON, or a bad record among good ones: each is read by itself

@@ -135,7 +135,7 @@ def error_text(error: Exception) -> str:
     """What an operator needs to see of an error: its kind, its words and where it arose."""
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" (at {Path(last[0].filename).name}:{last[0].lineno})" if last else ""
-    words = " ".join(str(error).split())
+    words = " ".join(str(error).partition("\nCONTEXT:")[0].split())
     return f"{type(error).__name__}: {words}{where}"
 
 

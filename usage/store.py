@@ -1,30 +1,34 @@
 """4 store: a batch becomes raw rows, rollups, totals and a receipt, in one transaction, each record once.
 
-The way of a transaction: join the epoch; claim the event ids that are new; copy their rows; add their measures to the rollups and
-totals; write the receipt; commit. Rows that many batches share (totals) come last, so that they are locked for the shortest time.
-Any number of processes may store at once: shared rows are always taken in ascending order.
+What is to be stored is computed here, in numpy, for the case that all events are new and the epoch is as it was last seen. Postgres
+checks both and stores all of it in one statement (`usage_store`, see the migrations); where something has changed it stores nothing
+and says what, and it is computed again.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from django.db import connection, transaction
+from django.db import connection
+from psycopg.types.numeric import Int8
 
-from usage import dimensions, epoch, partitions, raw_rows
-from usage.measures import Floats, Ints, array_texts, layout, optional, summed
+from usage import dimensions, epoch, partitions
+from usage.arrays import float8, int8, uuids
+from usage.measures import Floats, Ints, grouped, summed
 from usage.prepare import Columns, DimensionKey
-from usage.records import Gauge, Rejection
+from usage.raw_rows import arrays_of
+from usage.records import Rejection
 
-GRAINS = {"usage_rollup_15s": 15, "usage_rollup_5m": 300, "usage_rollup_1h": 3600}
 REASONS_KEPT = 100
+LOCK_WAIT = "15s"
+TOTALS = 0  # their grain
 
 
 @dataclass(frozen=True)
@@ -47,26 +51,67 @@ class Stored:
     duplicates: int
 
 
+class Answer(NamedTuple):
+    """What `usage_store` says: whether it stored, the epoch, and which events are new where some are not."""
+
+    stored: bool
+    state: epoch.State
+    fresh: frozenset[bytes] | None
+
+
+@dataclass
+class Memory:
+    """What this process last knew of the epoch."""
+
+    state: epoch.State = epoch.State(0, -np.inf, -np.inf, -np.inf)
+
+
+memory = Memory()
+
+
 def store(batch: Batch, columns: Columns, rejected: Sequence[Rejection]) -> Stored:
     """Store a prepared batch. Raises django.db.DatabaseError; then nothing of it is stored."""
-    days = {at // 86400 for at in (*columns.at, batch.received_at)}
+    days = {*np.unique(columns.at // 86400).tolist(), batch.received_at // 86400}
     stamps = [datetime.fromtimestamp(day * 86400, UTC) for day in days]
     for table in partitions.ALL:
         partitions.ensure(table, stamps)
     interned = dimensions.intern(first_buckets(columns, batch))
-    with transaction.atomic(), connection.cursor() as cursor:
-        state, fresh = claim_events(columns.event_ids)
-        kept = columns if len(fresh) == len(columns) else columns.keep(fresh)
-        accepted = len(kept) - kept.ghosts
-        data = raw_rows.encode(kept, interned, batch.receipt, batch.key_id, batch.received_at)
-        if data:
-            with cursor.copy(raw_rows.COPY) as copy:
-                copy.write(data)
-        writes = Writes()
-        add_rollups(writes, state, batch, kept, interned)
-        write_receipt(writes, batch, accepted, len(columns) - columns.ghosts - accepted, rejected)
-        writes.send()
+    kept = columns.keep(first_of_each(columns.event_ids))
+    connection.ensure_connection()
+    while not (answer := ask(batch, columns, kept, rejected, interned)).stored:
+        memory.state = answer.state
+        if answer.fresh is not None:
+            new = [row for row, event in enumerate(kept.event_ids) if event in answer.fresh]
+            kept = kept.keep(np.array(new, dtype=np.int64))
+    accepted = len(kept) - kept.ghosts
     return Stored(accepted, len(columns) - columns.ghosts - accepted)
+
+
+def ask(
+    batch: Batch,
+    columns: Columns,
+    kept: Columns,
+    rejected: Sequence[Rejection],
+    interned: Mapping[DimensionKey, dimensions.Interned],
+) -> Answer:
+    """Have the rows that are kept stored, if they are new and the epoch is as remembered."""
+    accepted = len(kept) - kept.ghosts
+    values = {
+        "lock": Int8(epoch.LOCK),
+        "wait": LOCK_WAIT,
+        "floors": float8(memory.state[1:]),
+        "claimed": uuids(b"".join(sorted(kept.event_ids))),
+        **receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected),
+        **arrays_of(kept, interned),
+        **rollups(memory.state, batch, kept, interned),
+        **gauges(kept, interned),
+        **earlier(kept, interned),
+    }
+    given = ", ".join(f"{name} => %({name})s" for name in values)
+    stored, *state, fresh = epoch.prepared(
+        f"SELECT u.stored, {epoch.COLUMNS.format('(u.state)')}, u.fresh FROM usage_store({given}) u", values
+    )
+    return Answer(stored, epoch.State(*state), None if fresh is None else frozenset(one.bytes for one in fresh))
 
 
 def persist_keys(batch: Batch) -> list[tuple[DimensionKey, DimensionKey]]:
@@ -76,206 +121,178 @@ def persist_keys(batch: Batch) -> list[tuple[DimensionKey, DimensionKey]]:
 
 def first_buckets(columns: Columns, batch: Batch) -> dict[DimensionKey, float]:
     """Each dimension of a batch with the first 15 s bucket that it has there."""
-    first: dict[DimensionKey, float] = {}
-    for key, at in zip(columns.dimensions, columns.at, strict=True):
-        if key not in first or at < first[key]:
-            first[key] = at
+    first = firsts(columns)
     own: list[DimensionKey] = [("persist", "success", "")]
     for pair in persist_keys(batch):
         own += pair
     for key in own:
-        first.setdefault(key, batch.received_at)
-    return {key: at // 15 * 15 for key, at in first.items()}
+        first.setdefault(key, batch.received_at // 15 * 15)
+    return first
 
 
-def claim_events(event_ids: Sequence[uuid.UUID]) -> tuple[epoch.State, list[int]]:
-    """The epoch, and the rows whose event had not been seen, in order; from now on it has. Of a batch's own doubles the first is fresh."""
-    first = {event: row for row, event in reversed(list(enumerate(event_ids)))}
-    state, fresh = epoch.join(list(first))
-    return state, sorted(row for event, row in first.items() if fresh is None or event in fresh)
+def firsts(columns: Columns) -> dict[DimensionKey, float]:
+    """The first 15 s bucket of each key."""
+    first = np.full(len(columns.keys), np.inf)
+    np.minimum.at(first, columns.key_of, columns.at)
+    return {key: at // 15 * 15 for key, at in zip(columns.keys, first.tolist(), strict=True)}
 
 
-@dataclass
-class Writes:
-    """The last statements of a transaction, gathered to be sent as one: each round trip is time in which shared rows stay locked."""
-
-    statements: list[str] = field(default_factory=list)
-    values: list[Any] = field(default_factory=list)
-
-    def add(self, statement: str, *values: Any) -> None:
-        """One more INSERT or UPDATE. They see the table as it was before any of them."""
-        self.statements.append(f"w{len(self.statements)} AS ({statement})")
-        self.values += values
-
-    def send(self) -> None:
-        """Execute them."""
-        epoch.prepared(f"WITH {', '.join(self.statements)} SELECT 1", self.values)
+def first_of_each(event_ids: Sequence[bytes]) -> Ints:
+    """The rows that are the first of their event, in order."""
+    first: dict[bytes, int] = {}
+    for row, event in enumerate(event_ids):
+        first.setdefault(event, row)
+    return np.array([*first.values()], dtype=np.int64)
 
 
-def kind_measures(kind: str, columns: Columns, rows: Sequence[int], latency: float) -> Floats:
-    """The measures of a kind's rows as a matrix [rows, slots]. Refused calls (ghosts) have only their count and latency."""
-    records = [columns.records[row] for row in rows]
-    given = {
-        "duration": optional([getattr(record, "duration_seconds", None) for record in records]),
-    }
+class Sums(NamedTuple):
+    """Measures of one kind to be added [rows, slots], each row to a bucket (epoch seconds) of a dimension (id)."""
+
+    buckets: Ints
+    owners: Ints
+    matrix: Floats
+
+    def moved(self, buckets: Ints) -> Sums:
+        """The same in other buckets; rows that meet there become one."""
+        (starts, owners), place = grouped(buckets, self.owners)
+        matrix = np.zeros((len(starts), self.matrix.shape[1]))
+        np.add.at(matrix, place, self.matrix)
+        return Sums(starts, owners, matrix)
+
+    def only(self, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Sums:
+        """Some of the rows."""
+        return Sums(self.buckets[rows], self.owners[rows], self.matrix[rows])
+
+
+def sums_of(kind: str, owners: Ints, at: Floats, given: Mapping[str, Floats]) -> Sums:
+    """The measures of records, given as a column each (see measures.summed), per 15 s bucket and dimension."""
+    (buckets, ids), place = grouped((at // 15 * 15).astype(np.int64), owners)
+    return Sums(buckets, ids, summed(kind, place, len(ids), given))
+
+
+def measures_of(kind: str, columns: Columns, latency: float) -> dict[str, Floats]:
+    """The measures of a kind's rows, a column each. Refused calls (ghosts) have only their count and latency."""
+    numbers = columns.numbers
+    given = {"duration": numbers["duration_seconds"]}
     if kind == "llm_call":
-        for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"):
-            given[name] = optional([getattr(record, name, None) for record in records])
-        given["rate_limit_delay"] = optional([getattr(record, "rate_limit_delay_seconds", None) for record in records])
-        given["cost_usd"] = optional([columns.costs[row] for row in rows])
-        usage = np.array([columns.dimensions[row][-1] != "" for row in rows])
-        given["latency"] = np.where(usage, latency, np.nan)
-        counted = ~(np.isnan(given["prompt_tokens"]) & np.isnan(given["completion_tokens"]))
-        given["unpriced"] = (counted & np.isnan(given["cost_usd"])).astype(np.float64)
-    return layout(kind, len(rows), given)
+        for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_usd"):
+            given[name] = numbers[name]
+        given["rate_limit_delay"] = numbers["rate_limit_delay_seconds"]
+        usage = np.array([key[-1] != "" for key in columns.keys])
+        given["latency"] = np.where(usage[columns.key_of], latency, np.nan)
+        counted = ~(np.isnan(numbers["prompt_tokens"]) & np.isnan(numbers["completion_tokens"]))
+        given["unpriced"] = (counted & np.isnan(numbers["cost_usd"])).astype(np.float64)
+    return given
 
 
-def add_rollups(
-    writes: Writes,
-    state: epoch.State,
-    batch: Batch,
-    columns: Columns,
-    interned: dict[DimensionKey, dimensions.Interned],
-) -> None:
-    """Add the rows' measures to the grain of their age and to the totals, keep gauges' samples, and mark what is to be coarsened."""
+def rollups(
+    state: epoch.State, batch: Batch, columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]
+) -> dict[str, Any]:
+    """What to add to the grain of each row's age and to the totals."""
     latency = max(0.0, time.time() - batch.received_at)
-    ids = np.array([interned[key].id for key in columns.dimensions], dtype=np.int64)
-    at = np.array(columns.at, dtype=np.float64)
-    by_kind: dict[str, list[int]] = {}
-    for row, key in enumerate(columns.dimensions):
-        by_kind.setdefault(key[0], []).append(row)
-    parts: list[tuple[str, Ints, Floats, Floats]] = []
-    for kind, rows in by_kind.items():
-        if kind == "gauge":
-            add_gauges(writes, columns, rows, ids, at)
-        else:
-            parts.append((kind, ids[rows], at[rows], kind_measures(kind, columns, rows, latency)))
+    parts: list[Sums] = []
+    for kind in sorted({key[0] for key in columns.keys} - {"gauge"}):
+        of_kind = columns.of_kind(kind)
+        owners = ids_of(of_kind, interned)
+        parts.append(sums_of(kind, owners, of_kind.at, measures_of(kind, of_kind, latency)))
     if len(columns):
         parts.append(persist_part(batch, latency, interned))
-    add_buckets(writes, state, parts)
-    push_back_first(writes, columns, interned)
-    add_totals(writes, parts)
+    every = [(TOTALS, one.moved(np.zeros_like(one.buckets))) for one in parts]
+    for grain, floor, ceiling in (
+        (15, state.floor_15s, np.inf),
+        (300, state.floor_5m, state.floor_15s),
+        (3600, state.floor_1h, state.floor_5m),
+    ):
+        chosen = [one.only((one.buckets >= floor) & (one.buckets < ceiling)) for one in parts]
+        every += [(grain, one.moved(one.buckets // grain * grain)) for one in chosen if len(one.owners)]
+    return sum_arrays(every)
 
 
-def persist_part(
-    batch: Batch, latency: float, interned: dict[DimensionKey, dimensions.Interned]
-) -> tuple[str, Ints, Floats, Floats]:
+def sum_arrays(sums: Sequence[tuple[int, Sums]]) -> dict[str, Any]:
+    """Sums of some grains as arrays, sorted. Rows of several kinds differ in length: each is a slice of one array."""
+    nothing: Ints = np.array([], dtype=np.int64)
+    grains = np.concatenate([nothing, *(np.full(len(one.owners), grain) for grain, one in sums)])
+    buckets = np.concatenate([nothing, *(one.buckets for _, one in sums)])
+    owners = np.concatenate([nothing, *(one.owners for _, one in sums)])
+    widths = np.concatenate([nothing, *(np.full(len(one.owners), one.matrix.shape[1]) for _, one in sums)])
+    order = np.lexsort((owners, buckets, grains))
+    last = np.cumsum(widths)
+    return {
+        "grains": int8(grains[order]),
+        "buckets": int8(buckets[order]),
+        "owners": int8(owners[order]),
+        "firsts": int8((last - widths + 1)[order]),
+        "lasts": int8(last[order]),
+        "measures": float8(np.concatenate([nothing, *(one.matrix.ravel() for _, one in sums)])),
+    }
+
+
+def ids_of(columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]) -> Ints:
+    """The dimension of each row."""
+    return np.array([interned[key].id for key in columns.keys], dtype=np.int64)[columns.key_of]
+
+
+def persist_part(batch: Batch, latency: float, interned: Mapping[DimensionKey, dimensions.Interned]) -> Sums:
     """The portal's own measures of this batch: how long it took, and the failures it met on its way."""
     keys: list[DimensionKey] = [("persist", "success", "")]
-    durations: list[float | None] = [latency]
+    durations = [latency]
     for (attempt, error), (_, seconds) in zip(persist_keys(batch), batch.failures, strict=True):
         keys += [attempt, error]
-        durations += [seconds, None]
-    ids = np.array([interned[key].id for key in keys], dtype=np.int64)
-    at = np.full(len(keys), batch.received_at)
-    return "persist", ids, at, layout("persist", len(keys), {"duration": optional(durations)})
+        durations += [seconds, np.nan]
+    ids = np.array([interned[key].id for key in keys])
+    return sums_of("persist", ids, np.full(len(keys), batch.received_at), {"duration": np.array(durations)})
 
 
-_ADD = """
-INSERT INTO {table} AS r (bucket, dimension_id, measures)
-SELECT to_timestamp(b), d, m::float8[] FROM unnest(%s::float8[], %s::bigint[], %s::text[]) AS t (b, d, m)
-ON CONFLICT (bucket, dimension_id) DO UPDATE SET measures = usage_add(r.measures, excluded.measures)
-"""
+NO_GAUGES = {
+    "gauge_buckets": int8([]),
+    "gauges": int8([]),
+    "gauge_times": float8([]),
+    "gauge_values": float8([]),
+}
 
 
-def add_buckets(writes: Writes, state: epoch.State, parts: Sequence[tuple[str, Ints, Floats, Floats]]) -> None:
-    """Upsert the rollups; a record older than a grain's floor goes to the next coarser grain."""
-    dirty: set[float] = set()
-    for table, floor, ceiling in (
-        ("usage_rollup_15s", state.floor_15s, np.inf),
-        ("usage_rollup_5m", state.floor_5m, state.floor_15s),
-        ("usage_rollup_1h", state.floor_1h, state.floor_5m),
-    ):
-        rows: list[tuple[float, int, str]] = []
-        for _, ids, at, matrix in parts:
-            chosen = (at >= floor) & (at < ceiling)
-            if chosen.any():
-                buckets = (at[chosen] // GRAINS[table] * GRAINS[table]).astype(np.int64)
-                (starts, owners), sums = summed((buckets, ids[chosen]), matrix[chosen])
-                rows += zip(starts.tolist(), owners.tolist(), array_texts(sums), strict=True)
-        if rows:
-            rows.sort()
-            writes.add(_ADD.format(table=table), *map(list, zip(*rows, strict=True)))
-            if table != "usage_rollup_1h":
-                dirty |= {start // 300 * 300 for start, _, _ in rows}
-    if dirty:
-        writes.add(
-            "INSERT INTO usage_dirtybucket (bucket, claimed) SELECT to_timestamp(b), false FROM unnest(%s::float8[]) AS t (b)"
-            " ON CONFLICT DO NOTHING",
-            sorted(dirty),
-        )
+def gauges(columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]) -> dict[str, Any]:
+    """The last value of each gauge in each bucket."""
+    if not any(key[0] == "gauge" for key in columns.keys):
+        return NO_GAUGES
+    samples = columns.of_kind("gauge")
+    (buckets, ids), place = grouped((samples.at // 15 * 15).astype(np.int64), ids_of(samples, interned))
+    last = np.empty(len(ids), dtype=np.int64)
+    order = np.argsort(samples.at, kind="stable")
+    last[place[order]] = order
+    return {
+        "gauge_buckets": int8(buckets),
+        "gauges": int8(ids),
+        "gauge_times": float8(samples.at[last]),
+        "gauge_values": float8(samples.numbers["value"][last]),
+    }
 
 
-def add_gauges(writes: Writes, columns: Columns, rows: Sequence[int], ids: Ints, at: Floats) -> None:
-    """Keep the last value of each gauge in each bucket."""
-    last: dict[tuple[float, int], tuple[float, float]] = {}
-    for row in rows:
-        record = columns.records[row]
-        if not isinstance(record, Gauge):
-            continue
-        place = (float(at[row]) // 15 * 15, int(ids[row]))
-        if place not in last or at[row] >= last[place][0]:
-            last[place] = (float(at[row]), record.value)
-    ordered = sorted((bucket, owner, when, value) for (bucket, owner), (when, value) in last.items())
-    writes.add(
-        "INSERT INTO usage_gauge_sample AS g (bucket, dimension_id, at, value)"
-        " SELECT to_timestamp(b), d, to_timestamp(a), v"
-        " FROM unnest(%s::float8[], %s::bigint[], %s::float8[], %s::float8[]) AS t (b, d, a, v)"
-        " ON CONFLICT (dimension_id, bucket) DO UPDATE SET at = excluded.at, value = excluded.value WHERE excluded.at >= g.at",
-        *map(list, zip(*ordered, strict=True)),
-    )
-
-
-def push_back_first(writes: Writes, columns: Columns, interned: dict[DimensionKey, dimensions.Interned]) -> None:
-    """Move a counter's start back where a late record came before it."""
-    earlier: dict[int, float] = {}
-    for key, at in zip(columns.dimensions, columns.at, strict=True):
-        bucket = at // 15 * 15
+def earlier(columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]) -> dict[str, Any]:
+    """Counters' starts that move back because a late record came before them."""
+    found: dict[int, float] = {}
+    for key, at in firsts(columns).items():
         known = interned[key]
-        if bucket < known.first_at and bucket < earlier.get(known.id, np.inf):
-            earlier[known.id] = bucket
-    if earlier:
-        pairs = sorted(earlier.items())
-        writes.add(
-            "UPDATE usage_dimension d SET first_at = to_timestamp(t.at)"
-            " FROM unnest(%s::bigint[], %s::float8[]) AS t (id, at) WHERE d.id = t.id AND d.first_at > to_timestamp(t.at)",
-            *map(list, zip(*pairs, strict=True)),
-        )
+        if at < min(known.first_at, found.get(known.id, np.inf)):
+            found[known.id] = at
+    pairs = sorted(found.items())
+    return {"earlier": int8([pk for pk, _ in pairs]), "earlier_times": float8([at for _, at in pairs])}
 
 
-def add_totals(writes: Writes, parts: Sequence[tuple[str, Ints, Floats, Floats]]) -> None:
-    """Add to the lifetime sums."""
-    rows: list[tuple[int, str]] = []
-    for _, ids, _, matrix in parts:
-        (owners,), sums = summed((ids,), matrix)
-        rows += zip(owners.tolist(), array_texts(sums), strict=True)
-    if rows:
-        rows.sort()
-        writes.add(
-            "INSERT INTO usage_total AS r (dimension_id, measures)"
-            " SELECT d, m::float8[] FROM unnest(%s::bigint[], %s::text[]) AS t (d, m)"
-            " ON CONFLICT (dimension_id) DO UPDATE SET measures = usage_add(r.measures, excluded.measures)",
-            *map(list, zip(*rows, strict=True)),
-        )
-
-
-def write_receipt(writes: Writes, batch: Batch, accepted: int, duplicates: int, rejected: Sequence[Rejection]) -> None:
+def receipt(batch: Batch, accepted: int, duplicates: int, rejected: Sequence[Rejection]) -> dict[str, Any]:
     """The receipt's row; a batch that is stored again keeps its first one."""
     reasons = [{"index": one.index, "field": one.field, "error": one.error} for one in rejected[:REASONS_KEPT]]
     now = time.time()
-    writes.add(
-        "INSERT INTO usage_receipt (id, received_at, key_id, workspace_id, state, accepted, duplicates, rejected, reasons,"
-        " body_bytes, seconds, stored_at) VALUES (%s, to_timestamp(%s), %s, %s, 'stored', %s, %s, %s, %s, %s, %s, to_timestamp(%s))"
-        " ON CONFLICT DO NOTHING",
-        batch.receipt,
-        batch.received_at,
-        batch.key_id,
-        batch.workspace_id,
-        accepted,
-        duplicates,
-        len(rejected),
-        msgspec.json.encode(reasons).decode(),
-        batch.body_bytes,
-        max(0.0, now - batch.received_at),
-        now,
-    )
+    return {
+        "receipt": batch.receipt,
+        "received": batch.received_at,
+        "sender": Int8(batch.key_id),
+        "workspace": Int8(batch.workspace_id),
+        "accepted": Int8(accepted),
+        "duplicates": Int8(duplicates),
+        "rejected": Int8(len(rejected)),
+        "reasons": msgspec.json.encode(reasons).decode(),
+        "bytes": Int8(batch.body_bytes),
+        "seconds": max(0.0, now - batch.received_at),
+        "finished": now,
+    }

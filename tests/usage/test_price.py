@@ -3,14 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from genai_prices import Usage, data_snapshot
 
 from tests.usage.conftest import NOW, Sender, call, measures
 from usage import price
 from usage.models import Price, Record
-from usage.price import rate_of
-from usage.records import LlmCall
+from usage.price import costs, rate_of
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 
@@ -93,7 +93,8 @@ def test_our_sum_is_the_library_s(provider: str, model: str, tokens: tuple[int, 
     usage = Usage(input_tokens=prompt, cache_read_tokens=cached, output_tokens=completion)
     found, info = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
     expected = float(info.calc_price(usage, found, genai_request_timestamp=NOW).total_price)
-    assert from_library.cost(prompt, cached, completion) == pytest.approx(expected)
+    columns = (np.array([number], dtype=float) for number in (prompt, cached, completion))
+    assert costs([from_library], np.array([0]), *columns) == pytest.approx([expected])
 
 
 def test_a_batch_looks_each_model_up_once(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +105,22 @@ def test_a_batch_looks_each_model_up_once(sender: Sender, monkeypatch: pytest.Mo
         return rate_of(provider, model, at)
 
     monkeypatch.setattr(price, "rate_of", counting)
-    pricer = price.Pricer()
-    for number in range(100):
-        pricer.price(LlmCall(provider="openai", model=f"gpt-{number % 2}", prompt_tokens=1), NOW.timestamp())
-    assert sorted(asked) == ["gpt-0", "gpt-1"]
+    models = [("openai", "gpt-0"), ("openai", "gpt-1"), ("openai", "gpt-4o")]
+    ones, absent = np.ones(99), np.full(99, np.nan)
+    numbers = {"cost_usd": absent, "prompt_tokens": ones, "completion_tokens": ones, "cached_tokens": absent}
+    priced = price.Pricer().price(models, np.arange(99) % 3, np.full(99, NOW.timestamp()), numbers)
+    assert sorted(asked) == ["gpt-0", "gpt-1", "gpt-4o"]
+    assert np.flatnonzero(~np.isnan(priced.costs)).tolist() == [*range(2, 99, 3)]
+    assert {priced.sources[place] for place in priced.source_of[2::3].tolist()} == {"genai-prices:openai/gpt-4o"}
+
+
+@pytest.mark.usefixtures("tables")
+def test_an_operator_s_price_holds_from_its_second_on() -> None:
+    Price.objects.create(provider="openai", model="gpt-4o", input_usd=1, output_usd=0, valid_from=NOW)
+    price.operator.forget()
+    ones, absent = np.ones(2), np.full(2, np.nan)
+    numbers = {"cost_usd": absent, "prompt_tokens": ones, "completion_tokens": ones, "cached_tokens": absent}
+    at = NOW.timestamp() + np.array([-1, 0])
+    priced = price.Pricer().price([("openai", "gpt-4o")], np.zeros(2, dtype=np.int64), at, numbers)
+    sources = [priced.sources[place].partition(":")[0] for place in priced.source_of.tolist()]
+    assert sources == ["genai-prices", "operator"]

@@ -157,7 +157,7 @@ def test_a_poison_batch_goes_to_the_dead_letters_and_the_next_ones_go_on(
     honest = ingest.store
 
     def store(batch: Any, columns: Any, rejected: Any) -> Any:
-        if any("poison" in key for key in columns.dimensions):
+        if any("poison" in key for key in columns.keys):
             raise ValueError("cannot be stored")
         return honest(batch, columns, rejected)
 

@@ -1,0 +1,125 @@
+"""A batch in one statement: `usage_store` takes the place of `usage_claim` and of the statements that followed it.
+
+What the batches of all processes share is locked last, and each round trip and each statement costs about as much as fifty records.
+"""
+
+from django.db import migrations
+
+FORWARD = """
+DROP FUNCTION usage_claim;
+
+-- Ids of rows need not be without gaps: a session takes many at a time, so that not each row goes to the sequence.
+ALTER TABLE usage_record ALTER COLUMN id SET CACHE 500;
+ALTER TABLE usage_rollup_15s ALTER COLUMN id SET CACHE 100;
+
+-- Stores a batch, each event once (see usage.store). Where it cannot, it changes nothing and says what to leave out: `stored` is
+-- false, and the caller asks again with the events that are `fresh` (NULL: all), split at the floors of `state`.
+--
+-- Event ids come distinct and sorted, sums sorted by grain, bucket and owner, so that two batches that share rows wait for each other
+-- in one order and cannot deadlock. NaN is NULL; an empty array is a column of NULLs. A place counts from 1.
+CREATE FUNCTION usage_store(
+    lock bigint, wait text, floors double precision[], claimed uuid[],
+    -- the receipt
+    receipt uuid, received double precision, sender bigint, workspace bigint, accepted bigint, duplicates bigint, rejected bigint,
+    reasons jsonb, bytes bigint, seconds double precision, finished double precision,
+    -- the records
+    events uuid[], times double precision[], dimensions bigint[], traces text[], spans text[],
+    prompt_tokens double precision[], completion_tokens double precision[], cached_tokens double precision[],
+    reasoning_tokens double precision[], cost_usd double precision[], duration_seconds double precision[],
+    rate_limit_delay_seconds double precision[], value double precision[],
+    sources text[], source_places bigint[], attributes text[], overflows text[], overflow_places bigint[],
+    -- the sums: grain in seconds (0: totals), bucket in epoch seconds, dimension, and the slice of `measures`
+    grains bigint[], buckets bigint[], owners bigint[], firsts bigint[], lasts bigint[], measures double precision[],
+    -- the gauges' last samples, and counters that began earlier than was known
+    gauge_buckets bigint[], gauges bigint[], gauge_times double precision[], gauge_values double precision[],
+    earlier bigint[], earlier_times double precision[],
+    OUT stored boolean, OUT state usage_epoch, OUT fresh uuid[]
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('lock_timeout', wait, true), pg_advisory_xact_lock_shared(lock);
+    SELECT e.* INTO state FROM usage_epoch e;
+    stored := floors = ARRAY[
+        extract(epoch FROM state.floor_15s)::float8, extract(epoch FROM state.floor_5m)::float8, extract(epoch FROM state.floor_1h)::float8
+    ];
+    IF NOT stored THEN
+        RETURN;
+    END IF;
+    stored := state.generation = 0
+        OR NOT EXISTS (SELECT FROM usage_event_seen s WHERE s.event_id = ANY (claimed) AND s.generation < state.generation);
+    IF stored THEN
+        BEGIN
+            INSERT INTO usage_event_seen (generation, event_id) SELECT state.generation, unnest(claimed);
+        EXCEPTION WHEN unique_violation THEN
+            stored := false;
+        END;
+    END IF;
+    IF NOT stored THEN
+        SELECT coalesce(array_agg(given.id), '{}') INTO fresh FROM unnest(claimed) AS given (id)
+        WHERE NOT EXISTS (SELECT FROM usage_event_seen s WHERE s.event_id = given.id AND s.generation <= state.generation);
+        RETURN;
+    END IF;
+
+    INSERT INTO usage_record (
+        event_id, at, received_at, receipt, key_id, dimension_id, trace_id, span_id, prompt_tokens, completion_tokens, cached_tokens,
+        reasoning_tokens, cost_usd, duration_seconds, rate_limit_delay_seconds, value, price_source, attributes, overflow
+    )
+    SELECT r.event, to_timestamp(r.at), to_timestamp(usage_store.received), usage_store.receipt, usage_store.sender, r.dimension,
+        coalesce(r.trace, ''), coalesce(r.span, ''), nullif(r.prompt, 'NaN')::bigint, nullif(r.completion, 'NaN')::bigint,
+        nullif(r.cached, 'NaN')::bigint, nullif(r.reasoning, 'NaN')::bigint, nullif(r.cost, 'NaN'), nullif(r.duration, 'NaN'),
+        nullif(r.delay, 'NaN'), nullif(r.gauge, 'NaN'), usage_store.sources[r.source], nullif(r.attributes, '')::jsonb,
+        nullif(usage_store.overflows[r.overflow], '')::jsonb
+    FROM unnest(
+        usage_store.events, usage_store.times, usage_store.dimensions, usage_store.traces, usage_store.spans,
+        usage_store.prompt_tokens, usage_store.completion_tokens, usage_store.cached_tokens, usage_store.reasoning_tokens,
+        usage_store.cost_usd, usage_store.duration_seconds, usage_store.rate_limit_delay_seconds, usage_store.value,
+        usage_store.source_places, usage_store.attributes, usage_store.overflow_places
+    ) AS r (
+        event, at, dimension, trace, span, prompt, completion, cached, reasoning, cost, duration, delay, gauge, source, attributes, overflow
+    );
+    INSERT INTO usage_receipt (
+        id, received_at, key_id, workspace_id, state, accepted, duplicates, rejected, reasons, body_bytes, seconds, stored_at
+    ) VALUES (
+        usage_store.receipt, to_timestamp(received), sender, workspace, 'stored', usage_store.accepted, usage_store.duplicates,
+        usage_store.rejected, usage_store.reasons, bytes, usage_store.seconds, to_timestamp(finished)
+    ) ON CONFLICT DO NOTHING;
+
+    IF 300 = ANY (grains) THEN
+        INSERT INTO usage_rollup_5m AS r (bucket, dimension_id, measures)
+        SELECT to_timestamp(b), d, usage_store.measures[f:l] FROM unnest(grains, buckets, owners, firsts, lasts) AS s (g, b, d, f, l)
+        WHERE g = 300
+        ON CONFLICT (bucket, dimension_id) DO UPDATE SET measures = usage_add(r.measures, excluded.measures);
+    END IF;
+    IF 3600 = ANY (grains) THEN
+        INSERT INTO usage_rollup_1h AS r (bucket, dimension_id, measures)
+        SELECT to_timestamp(b), d, usage_store.measures[f:l] FROM unnest(grains, buckets, owners, firsts, lasts) AS s (g, b, d, f, l)
+        WHERE g = 3600
+        ON CONFLICT (bucket, dimension_id) DO UPDATE SET measures = usage_add(r.measures, excluded.measures);
+    END IF;
+    IF cardinality(gauges) > 0 THEN
+        INSERT INTO usage_gauge_sample AS g (bucket, dimension_id, at, value)
+        SELECT to_timestamp(b), d, to_timestamp(a), v FROM unnest(gauge_buckets, gauges, gauge_times, gauge_values) AS t (b, d, a, v)
+        ON CONFLICT (dimension_id, bucket) DO UPDATE SET at = excluded.at, value = excluded.value WHERE excluded.at >= g.at;
+    END IF;
+    IF cardinality(earlier) > 0 THEN
+        UPDATE usage_dimension d SET first_at = to_timestamp(t.at) FROM unnest(earlier, earlier_times) AS t (id, at)
+        WHERE d.id = t.id AND d.first_at > to_timestamp(t.at);
+    END IF;
+    INSERT INTO usage_dirtybucket (bucket, claimed)
+    SELECT DISTINCT to_timestamp(b / 300 * 300), false FROM unnest(grains, buckets) AS s (g, b) WHERE g IN (15, 300) ORDER BY 1
+    ON CONFLICT DO NOTHING;
+    INSERT INTO usage_rollup_15s AS r (bucket, dimension_id, measures)
+    SELECT to_timestamp(b), d, usage_store.measures[f:l] FROM unnest(grains, buckets, owners, firsts, lasts) AS s (g, b, d, f, l)
+    WHERE g = 15
+    ON CONFLICT (bucket, dimension_id) DO UPDATE SET measures = usage_add(r.measures, excluded.measures);
+    INSERT INTO usage_total AS r (dimension_id, measures)
+    SELECT d, usage_store.measures[f:l] FROM unnest(grains, owners, firsts, lasts) AS s (g, d, f, l) WHERE g = 0
+    ON CONFLICT (dimension_id) DO UPDATE SET measures = usage_add(r.measures, excluded.measures);
+END
+$$;
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("usage", "0004_demo_traffic")]
+    operations = [migrations.RunSQL(FORWARD)]
