@@ -121,5 +121,5 @@ $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0004_demo_traffic")]
+    dependencies = [("usage", "0005_packed_rollups")]
     operations = [migrations.RunSQL(FORWARD)]
