@@ -18,17 +18,21 @@ YEAR_2000 = 946_684_800  # epoch seconds at which Postgres's timestamps are 0
 
 
 def copied(cursor: CursorWrapper, query: str, integers: list[str], floats: list[str]) -> Rows:
-    """A query's rows through binary COPY into a structured array, without a Python object per value.
+    """A query's rows through binary COPY into a structured array.
 
     The columns are bigint or timestamptz (`integers`) and double precision (`floats`), in this order, none of them NULL: each row
     has one width. A timestamptz is microseconds since 2000.
     """
+    return np.concatenate(list(copied_pieces(cursor, query, integers, floats)))
+
+
+def copied_pieces(cursor: CursorWrapper, query: str, integers: list[str], floats: list[str]) -> Iterator[Rows]:
+    """The same, some thousand rows at a time. All of them must be taken before the next query."""
     fields: list[tuple[str, str]] = [("columns", ">i2")]
     for name, kind in [*((name, ">i8") for name in integers), *((name, ">f8") for name in floats)]:
         fields += [(f"{name} width", ">i4"), (name, kind)]
     sent = np.dtype(fields)
     native = np.dtype([(name, "<i8") for name in integers] + [(name, "<f8") for name in floats])
-    pieces = [np.empty(0, dtype=native)]
     rest, left = b"", COPY_HEADER
     for data in copied_bytes(cursor, query):
         rest += data
@@ -38,9 +42,8 @@ def copied(cursor: CursorWrapper, query: str, integers: list[str], floats: list[
         plain = np.empty(count, dtype=native)
         for name in (*integers, *floats):
             plain[name] = rows[name]
-        pieces.append(plain)
+        yield plain
         rest, left = rest[left + count * sent.itemsize :], 0
-    return np.concatenate(pieces)
 
 
 def copied_bytes(cursor: CursorWrapper, query: str) -> Iterator[bytes]:

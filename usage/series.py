@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from promql import Block, Hints, LimitError, Matcher
 from usage import epoch, packed
 from usage.catalog import BY_SERIES, FAMILIES, KINDS, Family, bound, series_names
-from usage.copying import YEAR_2000, Rows, copied
+from usage.copying import YEAR_2000, copied, copied_pieces
 from usage.directory import Directory, Group, directory
 from usage.grid import BEYOND, Segment, after, grid_step, grid_times, knots, on_grid, segments, without
 from usage.measures import Floats, Ints
-from usage.packed import Entries
 
 Bools = NDArray[np.bool_]
 MAX_CELLS = 60_000_000
+TOTALS = "usage_total"
 # Functions that look at differences only: where the counter stood before the range does not matter to them. To rate and increase it
 # does: they do not extrapolate a counter to before it was 0.
 DIFFERENCES = frozenset({"irate", "idelta", "delta", "deriv", "changes", "resets"})
@@ -115,15 +115,44 @@ class Counters:
     slot: int
     width: int
 
-    @property
-    def names(self) -> list[str]:
-        """Of the cells in a row that was read."""
-        return [f"m{cell}" for cell in range(self.width)]
+    def read_from(self, number: int, part: Segment) -> str:
+        """SQL of a stretch's rows: the stretch's number, the bucket, the dimension, the cells."""
+        cells = ", ".join(f"coalesce(measures[{self.slot + cell + 1}], 0)" for cell in range(self.width))
+        bucket, when = "bucket", f"bucket >= to_timestamp({part.start}) AND bucket < to_timestamp({part.end})"
+        if part.table == TOTALS:
+            bucket, when = "to_timestamp(0)", "true"
+        return (
+            f"SELECT {number}::bigint, {bucket}, dimension_id, {cells} FROM {part.table}"
+            f" WHERE {when} AND dimension_id = ANY({self.group.listed})"
+        )
 
-    @property
-    def columns(self) -> str:
-        """The cells in SQL."""
-        return ", ".join(f"coalesce(measures[{self.slot + cell + 1}], 0)" for cell in range(self.width))
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of time and where its sums go: each bucket into a column of its own, those past the last into the last."""
+
+    part: Segment
+    column: int
+    columns: int
+
+    def columns_of(self, buckets: Ints) -> Ints:
+        """The columns of buckets, counted from the start."""
+        return self.column + np.minimum(buckets, self.columns - 1)
+
+    def only(self, part: Segment) -> Stretch:
+        """The same for a part of the stretch."""
+        skipped = min((part.start - self.part.start) // part.width, self.columns - 1)
+        return Stretch(part, self.column + skipped, self.columns - skipped)
+
+    def pieces(self) -> list[Stretch]:
+        """The stretch in parts that may be read at once."""
+        return [self.only(piece) for piece in self.part.pieces()]
+
+    def unpacked(self, buckets: Collection[int]) -> list[Stretch]:
+        """What is to be read from rows, when these 5-minute buckets are packed."""
+        if self.part.width != packed.GRAIN:
+            return [self]
+        return [self.only(part) for part in without(self.part, buckets)]
 
 
 class Reader:
@@ -135,9 +164,17 @@ class Reader:
         cursor.execute(f"SELECT s.*, ({buckets}) FROM ({epoch.READ}) AS s")
         *state, packed_buckets = cursor.fetchone()
         self._state, self._packed = epoch.State(*state), frozenset(packed_buckets)
-        self._cursor, self._times, self._step, self._now, self._based = cursor, times, step, now, based
-        self._parts = segments(start, max(end, start + 15), now, window, self._state)
-        self._knots = knots(self._parts)
+        self._cursor, self._times, self._step = cursor, times, step
+        parts = segments(start, max(end, start + 15), now, window, self._state)
+        self._knots = knots(parts)
+        self._stretches: list[Stretch] = []
+        column = 1
+        for part in parts:
+            self._stretches.append(Stretch(part, column, part.buckets))
+            column += part.buckets
+        if based:
+            self._stretches += [Stretch(part, column, 1) for part in after(int(self._knots[-1]), now, self._state)]
+            self._stretches.append(Stretch(Segment(TOTALS, 1, 0, 1), column + 1, 1))
 
     def blocks(
         self, family: Family, names: list[str], matchers: Sequence[Matcher], workspaces: frozenset[str] | None
@@ -196,53 +233,46 @@ class Reader:
                 "max_samples",
                 f"the selector would read {cells:,} samples, more than {MAX_CELLS:,}: narrow the range or the labels",
             )
-        sums = np.zeros(shape)
+        # Two more columns: what came after the last knot, and the totals.
+        sums = np.zeros((shape[0], shape[1], shape[2] + 2))
         if len(counters.group.ids):
-            at = 1
-            for part in self._parts:
-                for piece in part.pieces():
-                    self._add(sums[:, :, at : at + piece.buckets], counters, piece)
-                    at += piece.buckets
-            np.cumsum(sums, axis=2, out=sums)
-            if self._based:
-                sums += self._base(counters, sums[:, :, -1])[:, :, None]
-        values = on_grid(sums.reshape(-1, shape[2]), self._knots, self._times)
+            self._add_packed(sums, counters)
+            self._add_rows(sums, counters)
+        before = sums[:, :, -1] - sums[:, :, :-1].sum(axis=2)
+        np.cumsum(sums[:, :, :-2], axis=2, out=sums[:, :, :-2])
+        sums[:, :, :-2] += np.maximum(before, 0)[:, :, None]
+        values = on_grid(sums.reshape(-1, sums.shape[2]), self._knots, self._times)
         return values.reshape(shape[0], shape[1], len(self._times))
 
-    def _add(self, sums: Floats, counters: Counters, part: Segment) -> None:
-        """Add what a stretch holds to sums [series, cells, buckets]; where they have one bucket, all of it to that."""
-        by_row = [part] if part.width > packed.GRAIN else without(part, self._packed)
-        if sum(one.buckets for one in by_row) < part.buckets:
-            measure, owners = (counters.kind, counters.slot), (counters.group.ids, counters.group.series)
-            for entries in packed.read(self._cursor, measure, owners, part.start, part.end, self._packed):
-                add_entries(sums, entries)
-        for one in by_row:
-            rows = self._read(counters, one)
-            add_rows(sums, counters, rows, (rows["bucket"] - part.start) // part.width)
+    def _add_packed(self, sums: Floats, counters: Counters) -> None:
+        """Add what is packed to sums [series, cells, columns]."""
+        group = counters.group
+        for stretch in self._stretches:
+            for piece in stretch.pieces() if stretch.part.width == packed.GRAIN else ():
+                part = piece.part
+                if sum(one.buckets for one in without(part, self._packed)) == part.buckets:
+                    continue
+                measure, owners = (counters.kind, counters.slot), (group.ids, group.series)
+                for entries in packed.read(self._cursor, measure, owners, part.start, part.end, self._packed):
+                    place = (entries.series * sums.shape[1] + entries.cell) * sums.shape[2]
+                    np.add.at(sums.reshape(-1), place + piece.columns_of(entries.bucket), entries.value)
 
-    def _read(self, counters: Counters, part: Segment) -> Rows:
-        """The rows of a stretch as a structured array: bucket (epoch seconds), dimension, m0, m1 … (the cells)."""
-        query = (
-            f"SELECT bucket, dimension_id, {counters.columns} FROM {part.table}"
-            f" WHERE bucket >= to_timestamp({part.start}) AND bucket < to_timestamp({part.end})"
-            f" AND dimension_id = ANY({counters.group.listed})"
-        )
-        rows = copied(self._cursor, query, ["bucket", "dimension"], counters.names)
-        rows["bucket"] = rows["bucket"] // 1_000_000 + YEAR_2000
-        return rows
-
-    def _base(self, counters: Counters, within: Floats) -> Floats:
-        """What each counter [series, cells] had before the first knot: its total, less what was read, less what came after."""
-        query = (
-            f"SELECT 0::bigint, dimension_id, {counters.columns} FROM usage_total"
-            f" WHERE dimension_id = ANY({counters.group.listed})"
-        )
-        totals = copied(self._cursor, query, ["bucket", "dimension"], counters.names)
-        total, later = np.zeros((*within.shape, 1)), np.zeros((*within.shape, 1))
-        add_rows(total, counters, totals, totals["bucket"])
-        for part in after(int(self._knots[-1]), self._now, self._state):
-            self._add(later, counters, part)
-        return np.maximum((total - later)[:, :, 0] - within, 0)
+    def _add_rows(self, sums: Floats, counters: Counters) -> None:
+        """Add the rows of what is not packed to sums [series, cells, columns]: one query, whatever the grains."""
+        group = counters.group
+        stretches = [one for stretch in self._stretches for one in stretch.unpacked(self._packed)]
+        if not stretches:
+            return
+        query = " UNION ALL ".join(counters.read_from(number, one.part) for number, one in enumerate(stretches))
+        places = [(one.part.start, one.part.width, one.column, one.columns) for one in stretches]
+        starts, widths, columns, counts = np.array(places, dtype=np.int64).T
+        names = [f"m{cell}" for cell in range(counters.width)]
+        for rows in copied_pieces(self._cursor, query, ["part", "bucket", "dimension"], names):
+            part, series = rows["part"], group.series[np.searchsorted(group.ids, rows["dimension"])]
+            bucket = (rows["bucket"] // 1_000_000 + YEAR_2000 - starts[part]) // widths[part]
+            place = series * sums.shape[1] * sums.shape[2] + columns[part] + np.minimum(bucket, counts[part] - 1)
+            for cell, name in enumerate(names):
+                np.add.at(sums.reshape(-1), place + cell * sums.shape[2], rows[name])
 
     def _held(self, group: Group) -> tuple[Floats, Bools]:
         """Gauges on the grid: each dimension's last value, while it holds, summed per series."""
@@ -275,20 +305,3 @@ class Reader:
     ) -> Block:
         named = [{"__name__": name, **shown} for shown in labels]
         return Block(named, self._times * 1000, values, None if present.all() else present)
-
-
-def add_entries(sums: Floats, entries: Entries) -> None:
-    """Add packed entries to sums [series, cells, buckets]."""
-    place = entries.series * sums.shape[1] + entries.cell
-    place *= sums.shape[2]
-    place += np.minimum(entries.bucket, sums.shape[2] - 1)
-    sums += np.bincount(place, entries.value, minlength=sums.size).reshape(sums.shape)
-
-
-def add_rows(sums: Floats, counters: Counters, rows: Rows, buckets: Ints) -> None:
-    """Add rows, each with its bucket, to sums [series, cells, buckets]."""
-    series = counters.group.series[np.searchsorted(counters.group.ids, rows["dimension"])]
-    place = series * sums.shape[2] + np.minimum(buckets, sums.shape[2] - 1)
-    for cell, name in enumerate(counters.names):
-        added = np.bincount(place, rows[name], minlength=sums.shape[0] * sums.shape[2])
-        sums[:, cell] += added.reshape(sums.shape[0], sums.shape[2])
