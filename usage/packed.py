@@ -116,7 +116,6 @@ def first_slots(kind: Kind) -> Ints:
 
 
 def read(
-    cursor: CursorWrapper,
     measure: tuple[str, int],
     owners: tuple[Ints, Ints],
     start: int,
@@ -131,12 +130,15 @@ def read(
     blocks = np.unique(ids // BLOCK)
     series_at = np.full(len(blocks) * BLOCK, -1)
     series_at[np.searchsorted(blocks, ids // BLOCK) * BLOCK + ids % BLOCK] = series
-    cursor.execute(
-        f"SELECT extract(epoch FROM bucket)::bigint, block, itemsize, data FROM {TABLE} WHERE kind = %s AND slot = %s"
-        " AND bucket >= to_timestamp(%s) AND bucket < to_timestamp(%s) AND block = ANY(%s::bigint[])",
-        [*measure, start // SPAN * SPAN, end, blocks.tolist()],
+    query = (
+        f"SELECT extract(epoch FROM bucket)::bigint, block, itemsize, data FROM {TABLE}"
+        f" WHERE kind = '{measure[0]}' AND slot = {measure[1]} AND bucket >= to_timestamp({start // SPAN * SPAN})"
+        f" AND bucket < to_timestamp({end}) AND block = ANY('{{{','.join(map(str, blocks.tolist()))}}}'::bigint[])"
     )
-    rows = [row for row in cursor.fetchall() if row[0] in buckets]
+    with connection.wrap_database_errors:
+        # Django's own cursors know no binary results: the data would come as hexadecimal text.
+        found = psycopg.Cursor(connection.connection).execute(query, binary=True).fetchall()
+    rows = [row for row in found if row[0] in buckets]
     for form in (SHORT, LONG):
         of_form = [row for row in rows if row[2] == form.itemsize]
         if not of_form:

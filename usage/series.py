@@ -253,7 +253,7 @@ class Reader:
                 if sum(one.buckets for one in without(part, self._packed)) == part.buckets:
                     continue
                 measure, owners = (counters.kind, counters.slot), (group.ids, group.series)
-                for entries in packed.read(self._cursor, measure, owners, part.start, part.end, self._packed):
+                for entries in packed.read(measure, owners, part.start, part.end, self._packed):
                     place = (entries.series * sums.shape[1] + entries.cell) * sums.shape[2]
                     np.add.at(sums.reshape(-1), place + piece.columns_of(entries.bucket), entries.value)
 
