@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import blake2b
 
 from django.conf import settings
@@ -199,7 +198,7 @@ def _query(rule: Rule, slots: list[dt.datetime], source: promql.Source) -> dict[
     """Hits per slot; the slots are evenly spaced. Raises RuleFailed."""
     times = [milliseconds(slot) for slot in slots]
     try:
-        query = parsed(fill_threshold(rule.expr, rule.threshold))
+        query = promql.parse(fill_threshold(rule.expr, rule.threshold))
         if len(times) == 1:
             result = promql.instant(query, source, times[0])
         else:
@@ -225,12 +224,6 @@ def _hits(rule: Rule, result: promql.Result, columns: int) -> list[list[Hit]]:
                 raise RuleFailed("vector contains metrics with the same labelset after applying alert labels")
             found[column][identity[0]] = Hit(*identity, value)
     return [list(hits.values()) for hits in found]
-
-
-@lru_cache(maxsize=2048)
-def parsed(expr: str) -> promql.Query:
-    """A query, parsed once."""
-    return promql.parse(expr)
 
 
 def identify(rule: Rule, labels: dict[str, str], value: float) -> tuple[str, dict[str, str]]:

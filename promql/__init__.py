@@ -8,7 +8,7 @@ from promql.engine import Engine, Listing
 from promql.errors import EvalError, LimitError, ParseError, PromQLError, UnavailableError, UnsupportedError
 from promql.evaluate import instant
 from promql.evaluate import range_query as range
-from promql.labels import Labels, Matcher
+from promql.labels import Labels, LabelSets, Matcher, derive
 from promql.limits import Limits
 from promql.parse import Query, parse
 from promql.result import Result
@@ -20,6 +20,7 @@ __all__ = [
     "Engine",
     "EvalError",
     "Hints",
+    "LabelSets",
     "Labels",
     "LimitError",
     "Limits",
@@ -33,6 +34,7 @@ __all__ = [
     "Source",
     "UnavailableError",
     "UnsupportedError",
+    "derive",
     "instant",
     "parse",
     "range",

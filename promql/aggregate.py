@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from promql.context import Evaluation
 from promql.errors import EvalError
-from promql.labels import METRIC_NAME, Labels, drop_labels, keep_labels, label_key
+from promql.labels import METRIC_NAME, Labels, LabelSets, derive, drop_labels, keep_labels, label_key
 from promql.quantile import quantile_last_axis
 from promql.ranking import CHOOSERS
-from promql.sums import by_group, sum_groups
+from promql.sums import by_group, rows_by_rank, sum_groups
 from promql.syntax import Aggregate
 from promql.text_forms import format_value
 from promql.values import Bools, Floats, Ints, Vector, empty_vector, join, merge_rows
@@ -23,9 +24,19 @@ class Groups:
     of_row: Ints
     labels: list[Labels]
 
+    @cached_property
+    def ordered(self) -> tuple[Ints, Ints]:
+        """The rows ordered by group, and where each group starts among them."""
+        return by_group(self.of_row)
+
+    @cached_property
+    def ranks(self) -> list[Ints]:
+        """The first row of every group, then the second of those that have one, and so on."""
+        return rows_by_rank(self.of_row)
+
     def counts(self, present: Bools) -> Ints:
         """Rows present per group and step."""
-        order, starts = by_group(self.of_row)
+        order, starts = self.ordered
         if present.all():
             sizes = np.diff(starts, append=order.size)
             return np.broadcast_to(sizes[:, None], (len(self.labels), present.shape[1]))
@@ -38,7 +49,8 @@ def aggregate(evaluation: Evaluation, node: Aggregate, times: Ints) -> Vector:
         return empty_vector(times.size)
     if node.op == "count_values":
         return _count_values(evaluation, node, vector)
-    groups = _group(vector.labels, node.by, node.grouping)
+    key = ("groups", node.by, node.grouping)
+    groups = derive(vector.labels, key, lambda: _group(vector.labels, node.by, node.grouping))
     if node.op in CHOOSERS:
         return CHOOSERS[node.op](vector, groups.of_row, _parameter(evaluation, node, times), evaluation.notes)
     present = groups.counts(vector.present) > 0
@@ -58,7 +70,7 @@ def _parameter(evaluation: Evaluation, node: Aggregate, times: Ints) -> Floats:
 def _group(labels: list[Labels], by: bool, grouping: tuple[str, ...]) -> Groups:
     dropped = (*grouping, METRIC_NAME)
     index: dict[Hashable, int] = {}
-    group_labels: list[Labels] = []
+    group_labels = LabelSets([])
     of_row: list[int] = []
     for row_labels in labels:
         key: Hashable = tuple(map(row_labels.get, grouping)) if by else label_key(drop_labels(row_labels, dropped))
@@ -70,7 +82,7 @@ def _group(labels: list[Labels], by: bool, grouping: tuple[str, ...]) -> Groups:
 
 
 def _sum(vector: Vector, groups: Groups) -> Floats:
-    return sum_groups(vector.values, vector.present, groups.of_row, len(groups.labels))
+    return sum_groups(vector.values, vector.present, groups.of_row, groups.ranks)
 
 
 def _avg(vector: Vector, groups: Groups) -> Floats:
@@ -80,9 +92,7 @@ def _avg(vector: Vector, groups: Groups) -> Floats:
     if np.isinf(total).any():
         # The sum overflowed, perhaps; a sum of quotients does not where the values do not.
         parts = vector.values / counts[groups.of_row]
-        average = np.where(
-            np.isinf(total), sum_groups(parts, vector.present, groups.of_row, len(groups.labels)), average
-        )
+        average = np.where(np.isinf(total), sum_groups(parts, vector.present, groups.of_row, groups.ranks), average)
     return average
 
 
@@ -103,7 +113,7 @@ def _stddev(vector: Vector, groups: Groups) -> Floats:
 def _extreme(of_two: np.ufunc) -> Callable[[Vector, Groups], Floats]:
     def reduce(vector: Vector, groups: Groups) -> Floats:
         known = np.where(vector.present, vector.values, np.nan)
-        order, starts = by_group(groups.of_row)
+        order, starts = groups.ordered
         return np.asarray(of_two.reduceat(known[order], starts, axis=0))
 
     return reduce

@@ -9,7 +9,7 @@ from promql.convert import MAX_MILLISECONDS
 from promql.engine import engine_of
 from promql.errors import EvalError, UnsupportedError
 from promql.functions import ELEMENTWISE, RANGE_FUNCTIONS, SPECIAL_FUNCTIONS
-from promql.labels import METRIC_NAME, label_key, label_order, without_name
+from promql.labels import label_key, label_order, metric_names, without_name, without_names
 from promql.limits import Budget, Limits
 from promql.parse import Query, parse
 from promql.result import Notes, Result, one_row
@@ -116,7 +116,7 @@ class _Evaluation:
     def _result(self, kind: str, vector: Vector) -> Result:
         return Result(
             type=kind,
-            labels=vector.labels,
+            labels=[row.copy() for row in vector.labels],
             times=self.times,
             values=vector.values,
             present=vector.present,
@@ -227,7 +227,7 @@ class _Evaluation:
         return result if function.keeps_name else _without_names(result)
 
     def _note_gauges(self, result: Vector) -> None:
-        for name in dict.fromkeys(labels.get(METRIC_NAME, "") for labels in result.labels):
+        for name in metric_names(result.labels):
             if name and not name.endswith(_COUNTER_ENDINGS):
                 endings = "/".join(_COUNTER_ENDINGS)
                 self.notes.inform(f'metric might not be a counter, name does not end in {endings}: "{name}"')
@@ -275,12 +275,11 @@ def _spans(part: Windows) -> list[tuple[dict[str, str], int, int]]:
 
 def _without_names(vector: Vector) -> Vector:
     """Drop metric names after a range function; series that only their names tell apart are an error."""
-    labels = [without_name(row) for row in vector.labels]
-    if len({row.get(METRIC_NAME) for row in vector.labels}) > 1 and len({label_key(row) for row in labels}) < len(
-        labels
+    if len(metric_names(vector.labels)) > 1 and len({label_key(without_name(row)) for row in vector.labels}) < len(
+        vector.labels
     ):
         raise EvalError("vector cannot contain metrics with the same labelset")
-    return Vector(labels, vector.values, vector.present)
+    return Vector(without_names(vector.labels), vector.values, vector.present)
 
 
 _TIME_BOUND_CALLS = frozenset({"time", "info", "timestamp", "predict_linear"})

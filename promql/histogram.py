@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from promql.labels import METRIC_NAME, LabelKey, Labels, drop_labels, label_key
+from promql.labels import METRIC_NAME, LabelKey, Labels, LabelSets, derive, drop_labels, label_key
 from promql.result import Notes
-from promql.values import Bools, Floats, Vector, drop_names, join
+from promql.values import Bools, Floats, Ints, Vector, drop_names, join
 
 # Counts that differ by less than this share are the same but for rounding, and are not called non-monotonic.
 _SMALL_DELTA = 1e-12
@@ -26,48 +26,71 @@ class Histograms:
     present: Bools
 
 
+@dataclass
+class Alike:
+    """Histograms of the same bounds: the rows of each of their buckets, more than one where a bound has several spellings."""
+
+    labels: list[Labels]
+    bounds: Floats
+    first: Ints
+    others: list[tuple[int, int, int]]
+
+
+@dataclass
+class Gathered:
+    """Which rows are buckets of which histogram; of rows without a bound, the metric's name and what `le` says."""
+
+    alike: list[Alike]
+    boundless: list[tuple[str, str]]
+
+
 def histograms_of(vector: Vector, notes: Notes) -> Iterator[Histograms]:
     """Gather the buckets of each histogram; those of equal bounds come together."""
+    gathered = derive(vector.labels, "histograms", lambda: _gather(vector.labels))
+    for metric, text in gathered.boundless:
+        notes.warn(f'bucket label "le" is missing or has a malformed value of "{text}" for metric name "{metric}"')
+    counts = vector.values if vector.present.all() else np.where(vector.present, vector.values, 0.0)
+    for alike in gathered.alike:
+        stacked = Histograms(alike.labels, alike.bounds, counts[alike.first], vector.present[alike.first])
+        for place, bucket, row in alike.others:
+            stacked.counts[place, bucket] += counts[row]
+            stacked.present[place, bucket] |= vector.present[row]
+        yield stacked
+
+
+def _gather(labels: list[Labels]) -> Gathered:
     buckets: dict[LabelKey, dict[float, list[int]]] = {}
     names: dict[LabelKey, Labels] = {}
-    for row, labels in enumerate(vector.labels):
-        bound = _bound(labels, notes)
+    boundless = []
+    for row, own in enumerate(labels):
+        bound = _parse_bound(own.get("le", ""))
         if bound is None:
+            boundless.append((own.get(METRIC_NAME, ""), own.get("le", "")))
             continue
-        rest = drop_labels(labels, ("le",))
+        rest = drop_labels(own, ("le",))
         key = label_key(rest)
         names[key] = rest
         buckets.setdefault(key, {}).setdefault(bound, []).append(row)
-    alike: dict[tuple[float, ...], list[LabelKey]] = {}
+    by_bounds: dict[tuple[float, ...], list[LabelKey]] = {}
     for key, bounds in buckets.items():
-        alike.setdefault(tuple(sorted(bounds)), []).append(key)
-    counts = np.where(vector.present, vector.values, 0.0)
-    for same_bounds, keys in alike.items():
-        cells = [[buckets[key][bound] for bound in same_bounds] for key in keys]
-        yield _stack([names[key] for key in keys], same_bounds, cells, counts, vector.present)
-
-
-def _stack(
-    labels: list[Labels], bounds: tuple[float, ...], cells: list[list[list[int]]], counts: Floats, present: Bools
-) -> Histograms:
-    """Histograms from the rows of each of their buckets; those of one bound in several spellings count together."""
-    first = np.array([[spellings[0] for spellings in histogram] for histogram in cells])
-    stacked = Histograms(labels, np.array(bounds), counts[first], present[first])
-    for place, histogram in enumerate(cells):
-        for bucket, spellings in enumerate(histogram):
-            for row in spellings[1:]:
-                stacked.counts[place, bucket] += counts[row]
-                stacked.present[place, bucket] |= present[row]
-    return stacked
-
-
-def _bound(labels: Labels, notes: Notes) -> float | None:
-    text = labels.get("le", "")
-    bound = _parse_bound(text)
-    if bound is None:
-        metric = labels.get(METRIC_NAME, "")
-        notes.warn(f'bucket label "le" is missing or has a malformed value of "{text}" for metric name "{metric}"')
-    return bound
+        by_bounds.setdefault(tuple(sorted(bounds)), []).append(key)
+    alike = []
+    for same, keys in by_bounds.items():
+        rows = [[buckets[key][bound] for bound in same] for key in keys]
+        alike.append(
+            Alike(
+                LabelSets(names[key] for key in keys),
+                np.array(same),
+                np.array([[spellings[0] for spellings in histogram] for histogram in rows]),
+                [
+                    (place, bucket, row)
+                    for place, histogram in enumerate(rows)
+                    for bucket, spellings in enumerate(histogram)
+                    for row in spellings[1:]
+                ],
+            )
+        )
+    return Gathered(alike, boundless)
 
 
 @lru_cache(maxsize=4096)
@@ -174,6 +197,9 @@ def _previous_present(present: Bools) -> np.ndarray:
 
 def monotonic(counts: Floats, present: Bools, notes: Notes) -> Floats:
     """Counts that never fall from bucket to bucket; where more than rounding was corrected, a note says so."""
+    lower, upper = counts[:, :-1, :], counts[:, 1:, :]
+    if present.all() and ((lower == upper) | (lower < upper) & ~_almost_equal(lower, upper)).all():
+        return counts
     fixed = counts.copy()
     previous = fixed[:, 0, :]
     started = present[:, 0, :]

@@ -1,9 +1,9 @@
 """Label sets and the matchers that choose series by them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import re2
 
@@ -11,6 +11,34 @@ Labels = dict[str, str]
 LabelKey = frozenset[tuple[str, str]]
 
 METRIC_NAME = "__name__"
+# What is remembered of one list: a rule makes a handful of entries, and some thousand rules may watch one metric.
+_MOST_MADE = 4_000
+
+T = TypeVar("T")
+
+
+class LabelSets(list[Labels]):
+    """The label sets of a block's series, of which none ever changes, and what was made of them.
+
+    A source that answers with the same object again (series have not changed since) spares the engine all work on labels that it
+    has done before: groups, matches and histograms are then looked up.
+    """
+
+    def __init__(self, labels: Iterable[Labels]) -> None:
+        super().__init__(labels)
+        self.made: dict[Hashable, object] = {}
+
+
+def derive(labels: list[Labels], key: Hashable, make: Callable[[], T]) -> T:
+    """What `make` makes of labels and nothing else: once per key where they are LabelSets, else each time."""
+    if not isinstance(labels, LabelSets):
+        return make()
+    if key not in labels.made:
+        if len(labels.made) >= _MOST_MADE:
+            labels.made.clear()
+        labels.made[key] = made = make()
+        return made
+    return cast(T, labels.made[key])
 
 
 def label_key(labels: Labels) -> LabelKey:
@@ -27,6 +55,15 @@ def without_name(labels: Labels) -> Labels:
     kept = labels.copy()
     kept.pop(METRIC_NAME, None)
     return kept
+
+
+def without_names(labels: list[Labels]) -> list[Labels]:
+    return derive(labels, "without names", lambda: LabelSets(without_name(row) for row in labels))
+
+
+def metric_names(labels: list[Labels]) -> list[str]:
+    """The metrics' names among them, each once; "" for none."""
+    return derive(labels, "names", lambda: list(dict.fromkeys(row.get(METRIC_NAME, "") for row in labels)))
 
 
 def keep_labels(labels: Labels, names: Iterable[str]) -> Labels:

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from promql.errors import EvalError
-from promql.labels import METRIC_NAME, LabelKey, Labels, drop_labels, keep_labels, label_key, label_order
+from promql.labels import (
+    METRIC_NAME,
+    LabelKey,
+    Labels,
+    LabelSets,
+    derive,
+    drop_labels,
+    keep_labels,
+    label_key,
+    label_order,
+)
 from promql.syntax import COMPARISONS, Binary, Matching
-from promql.values import Bools, Floats, Vector, any_row, empty_vector, join, merge_rows
+from promql.values import Bools, Floats, Ints, Vector, any_row, empty_vector, join, merge_rows
 
 Outcome = Callable[[Floats, Floats], tuple[Floats, Bools]]
 Rows = dict[LabelKey, list[int]]
@@ -22,6 +32,11 @@ def signature(labels: Labels, matching: Matching) -> LabelKey:
 
 
 def by_signature(vector: Vector, matching: Matching) -> Rows:
+    """The rows of each match group."""
+    return derive(vector.labels, ("signatures", matching), lambda: _by_signature(vector, matching))
+
+
+def _by_signature(vector: Vector, matching: Matching) -> Rows:
     rows: Rows = {}
     for row, labels in enumerate(vector.labels):
         rows.setdefault(signature(labels, matching), []).append(row)
@@ -73,17 +88,47 @@ def _apply(pairs: Pairs, outcome: Outcome, swapped: bool) -> Vector:
 
 
 def _pair(node: Binary, many: Vector, one: Vector, many_rows: Rows, one_rows: Rows) -> Pairs:
+    last = derive(many.labels, ("meeting", _drops_name(node), node.matching), LastMeeting)
+    met = last.met
+    if met is None or met.other is not one.labels:
+        last.met = met = _meet(node, many, one, many_rows, one_rows)
+    return Pairs(
+        met.labels,
+        met.keys,
+        many.values[met.many],
+        one.values[met.one],
+        many.present[met.many] & one.present[met.one],
+    )
+
+
+@dataclass
+class Meeting:
+    """Which rows of the two sides meet, their match group and the labels of what comes of it; `other` are the one side's labels."""
+
+    other: list[Labels]
+    labels: list[Labels]
+    keys: list[LabelKey]
+    many: Ints
+    one: Ints
+
+
+@dataclass
+class LastMeeting:
+    """One is kept, not one for each list of labels that ever came."""
+
+    met: Meeting | None = None
+
+
+def _meet(node: Binary, many: Vector, one: Vector, many_rows: Rows, one_rows: Rows) -> Meeting:
     found = [
         (key, row, partner) for key, rows in many_rows.items() for row in rows for partner in one_rows.get(key, ())
     ]
-    many_index = np.array([row for _, row, _ in found], dtype=np.int64)
-    one_index = np.array([partner for _, _, partner in found], dtype=np.int64)
-    return Pairs(
-        [result_labels(node, many.labels[row], one.labels[partner]) for _, row, partner in found],
+    return Meeting(
+        one.labels,
+        LabelSets(result_labels(node, many.labels[row], one.labels[partner]) for _, row, partner in found),
         [key for key, _, _ in found],
-        many.values[many_index],
-        one.values[one_index],
-        many.present[many_index] & one.present[one_index],
+        np.array([row for _, row, _ in found], dtype=np.int64),
+        np.array([partner for _, _, partner in found], dtype=np.int64),
     )
 
 
@@ -116,7 +161,7 @@ def result_labels(node: Binary, many: Labels, one: Labels) -> Labels:
     """The labels of a match: those of the many side, less what the operator drops, with what group_x includes."""
     matching = node.matching
     labels = dict(many)
-    if node.op not in COMPARISONS or node.return_bool:
+    if _drops_name(node):
         labels.pop(METRIC_NAME, None)
     if matching.card == "one-to-one":
         labels = keep_labels(labels, matching.labels) if matching.on else drop_labels(labels, matching.labels)
@@ -126,6 +171,10 @@ def result_labels(node: Binary, many: Labels, one: Labels) -> Labels:
         else:
             labels.pop(name, None)
     return labels
+
+
+def _drops_name(node: Binary) -> bool:
+    return node.op not in COMPARISONS or node.return_bool
 
 
 def _check_one_side(node: Binary, many: Vector, one: Vector, one_rows: Rows) -> None:
@@ -144,6 +193,8 @@ def _check_one_side(node: Binary, many: Vector, one: Vector, one_rows: Rows) -> 
 def _check_many_side(node: Binary, result: Vector, keys: list[LabelKey]) -> None:
     """Within a match group, one-to-one makes one sample per step, and many-to-one one per label set."""
     one_to_one = node.matching.card == "one-to-one"
+    if len(set(keys)) == len(keys):
+        return
     groups: dict[object, list[int]] = {}
     for row, key in enumerate(keys):
         groups.setdefault(key if one_to_one else (key, label_key(result.labels[row])), []).append(row)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import promql_parser
@@ -78,6 +79,11 @@ def parse(text: str, *, experimental: bool = False) -> Query:
 
     `experimental` admits the functions and aggregations that Prometheus keeps behind a flag.
     """
+    return _parsed(text, experimental)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str, experimental: bool) -> Query:
     if len(text) > MAX_TEXT:
         raise ParseError(f"the query is longer than {MAX_TEXT} characters", MAX_TEXT)
     if not text.strip():

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from promql.functions.info import info_matchers
-from promql.labels import Matcher
+from promql.labels import Matcher, derive
 from promql.limits import Budget
 from promql.source import Block, Hints, Source, is_stale
 from promql.sums import take
@@ -123,7 +123,7 @@ def fetch(needs: dict[int, Need], source: Source, budget: Budget) -> Fetched:
 
 def _without_empty_labels(block: Block) -> Block:
     """An empty label is none."""
-    if not any("" in labels.values() for labels in block.labels):
+    if derive(block.labels, "whole", lambda: not any("" in labels.values() for labels in block.labels)):
         return block
     labels = [{name: value for name, value in row.items() if value} for row in block.labels]
     return Block(labels, block.times, block.values, block.present)

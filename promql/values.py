@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promql.errors import EvalError
-from promql.labels import METRIC_NAME, LabelKey, Labels, label_key, without_name
+from promql.labels import LabelKey, Labels, derive, label_key, metric_names, without_names
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -91,18 +91,16 @@ def join(parts: "list[Vector]", steps: int) -> Vector:
 
 def drop_names(vector: Vector) -> Vector:
     """Drop the metric name; series of one metric cannot collide by that, others are checked."""
-    names = {labels.get(METRIC_NAME) for labels in vector.labels}
-    if names == {None}:
+    names = metric_names(vector.labels)
+    if names == [""]:
         return vector
-    dropped = Vector([without_name(labels) for labels in vector.labels], vector.values, vector.present)
+    dropped = Vector(without_names(vector.labels), vector.values, vector.present)
     return dropped if len(names) == 1 else merge_rows(dropped)
 
 
 def merge_rows(vector: Vector) -> Vector:
     """Join rows of equal labels that never meet in one step. Raises EvalError where they meet."""
-    groups: dict[LabelKey, list[int]] = {}
-    for row, labels in enumerate(vector.labels):
-        groups.setdefault(label_key(labels), []).append(row)
+    groups = derive(vector.labels, "rows", lambda: _rows_by_labels(vector.labels))
     if len(groups) == len(vector.labels):
         return vector
     values, present = vector.values.copy(), vector.present.copy()
@@ -114,3 +112,10 @@ def merge_rows(vector: Vector) -> Vector:
             present[first] |= present[other]
     merged = Vector(vector.labels, values, present)
     return merged.rows(np.array([rows[0] for rows in groups.values()], dtype=np.int64))
+
+
+def _rows_by_labels(labels: list[Labels]) -> dict[LabelKey, list[int]]:
+    groups: dict[LabelKey, list[int]] = {}
+    for row, own in enumerate(labels):
+        groups.setdefault(label_key(own), []).append(row)
+    return groups

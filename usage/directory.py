@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from django.db.backends.utils import CursorWrapper
 
-from promql import Matcher
+from promql import LabelSets, Matcher
 from usage.catalog import Family
 from usage.measures import Ints
 
@@ -27,7 +27,7 @@ class Group:
     `covered` are the places in the directory of all dimensions that make a series be there, `series_of` the series of each.
     """
 
-    labels: list[dict[str, str]]
+    labels: LabelSets
     ids: Ints
     series: Ints
     covered: Ints
@@ -103,7 +103,7 @@ class FamilyRows:
             keep &= np.array([labels[place].get("workspace") in workspaces for place in self._covered], dtype=bool)
         covered, counts = self._covered[keep], self._counts[keep]
         rows, series_of = np.unique(self._series[keep], return_inverse=True)
-        shown = [{name: value for name, value in self._shown[row].items() if value} for row in rows]
+        shown = LabelSets({name: value for name, value in self._shown[row].items() if value} for row in rows)
         return Group(shown, self._directory.ids[covered[counts]], series_of[counts], covered, series_of)
 
 

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from numpy.typing import NDArray
 
-from promql import Block, Hints, LimitError, Matcher
+from promql import Block, Hints, LabelSets, LimitError, Matcher, derive
 from usage import epoch, packed
 from usage.catalog import BY_SERIES, FAMILIES, KINDS, Family, bound, series_names
 from usage.copying import YEAR_2000, copied, copied_pieces
@@ -213,7 +213,11 @@ class Reader:
         if f"{family.name}_bucket" in names:
             places = chosen_bounds(family, matchers)
             bounds = [bound(le) for le in (*family.buckets, np.inf)]
-            labels = [{**one, "le": bounds[place]} for one in shown for place in places]
+            labels = derive(
+                shown,
+                ("buckets", tuple(places)),
+                lambda: LabelSets({**one, "le": bounds[place]} for one in shown for place in places),
+            )
             chosen = values if len(places) == len(bounds) else values[:, places]
             values = chosen.reshape(len(labels), len(self._times))
             yield self._block(f"{family.name}_bucket", labels, values, np.repeat(begun, len(places), axis=0))
@@ -303,5 +307,5 @@ class Reader:
         values: Floats,
         present: Bools,
     ) -> Block:
-        named = [{"__name__": name, **shown} for shown in labels]
+        named = derive(labels, name, lambda: LabelSets({"__name__": name, **shown} for shown in labels))
         return Block(named, self._times * 1000, values, None if present.all() else present)
