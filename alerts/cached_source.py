@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,39 +18,44 @@ import promql
 NAME = "__name__"
 
 
-def shared(source: promql.Source) -> promql.Source:
-    """The source for the rules of one tick. An engine evaluates each query itself: nothing of it can be shared."""
-    return source if isinstance(source, promql.Engine) else CachedSource(source)
+def shared(source: promql.Source, queries: Iterable[promql.Query] = ()) -> promql.Source:
+    """The source for the rules of one tick with these queries. An engine evaluates each query itself: nothing of it can be shared."""
+    return source if isinstance(source, promql.Engine) else CachedSource(source, queries)
 
 
 class CachedSource:
     """Remembers what another source answered. Lives for one tick.
 
-    The first selection of a metric and range is read as it is. When a second one asks for other labels of the same, all
-    series of the metric are read, and from then on every selection is taken from these: rules over one metric cost two
-    reads, however many they are, and a single narrow rule does not read what it does not need.
+    Where several of the queries select different labels of a metric over a range, all its series are read once, and every
+    selection is taken from these; so is each from the second on of queries that were not foreseen. A single narrow rule does
+    not read what it does not need.
     """
 
-    def __init__(self, inner: promql.Source) -> None:
+    def __init__(self, inner: promql.Source, queries: Iterable[promql.Query] = ()) -> None:
         self.inner = inner
         self.exact: dict[object, list[promql.Block]] = {}
         self.narrow: set[object] = set()
         self.whole: dict[object, Whole] = {}
+        foreseen = defaultdict(set)
+        for query in queries:
+            for matchers, range_ms in query.selectors:
+                foreseen[names_of(matchers), range_ms].add(matchers)
+        self.several = {place for place, selections in foreseen.items() if len(selections) > 1}
 
     def select(
         self, matchers: Sequence[promql.Matcher], start_ms: int, end_ms: int, hints: promql.Hints
     ) -> list[promql.Block]:
-        """As the other source. How the caller groups the series is no matter here, so that rules can share."""
-        hints = replace(hints, grouping=None, by=False)
-        names = tuple(matcher for matcher in matchers if matcher.name == NAME)
+        """As the other source. What is done with the samples is no matter here, so that rules can share."""
+        hints = replace(hints, func="", grouping=None, by=False)
+        names = names_of(matchers)
         place = (names, start_ms, end_ms, hints)
         selection = (tuple(matchers), place)
         if selection in self.exact:
             return self.exact[selection]
-        if place in self.whole or place in self.narrow:
+        if place in self.whole or place in self.narrow or (names, hints.range_ms) in self.several:
             if place not in self.whole:
                 self.whole[place] = Whole(self._read(names, start_ms, end_ms, hints))
-            self.exact[selection] = self.whole[place].only(matchers)
+            self.exact[selection] = self.whole[place].only(tuple(matchers))
         else:
             self.narrow.add(place)
             self.exact[selection] = self._read(matchers, start_ms, end_ms, hints)
@@ -59,6 +67,11 @@ class CachedSource:
         """A read that fails is undone alone, so that the transaction around it stays usable."""
         with transaction.atomic():
             return self.inner.select(matchers, start_ms, end_ms, hints)
+
+
+def names_of(matchers: Sequence[promql.Matcher]) -> tuple[promql.Matcher, ...]:
+    """The matchers of the metric's name."""
+    return tuple(matcher for matcher in matchers if matcher.name == NAME)
 
 
 class Values:
@@ -74,27 +87,35 @@ class Values:
         return np.array([matcher.matches(value) for value in self.distinct], dtype=bool)[self.of_row]
 
 
+Selected = tuple[npt.NDArray[np.int64], list[promql.Labels]]
+
+
 class Whole:
     """All series of a metric, from which selections by labels are taken."""
 
     def __init__(self, blocks: list[promql.Block]) -> None:
         self.blocks = blocks
         self.values: dict[tuple[int, str], Values] = {}
+        self.results: list[dict[Hashable, Any]] = [{} for _ in blocks]
 
-    def only(self, matchers: Sequence[promql.Matcher]) -> list[promql.Block]:
+    def only(self, matchers: tuple[promql.Matcher, ...]) -> list[promql.Block]:
         """The series that match."""
         found = []
         for place, block in enumerate(self.blocks):
-            keep = np.ones(len(block.labels), dtype=bool)
-            for matcher in matchers:
-                if (place, matcher.name) not in self.values:
-                    self.values[place, matcher.name] = Values(block.labels, matcher.name)
-                keep &= self.values[place, matcher.name].rows(matcher)
-            if keep.all():
-                found.append(block)
-            elif keep.any():
-                index = np.flatnonzero(keep)
-                present = None if block.present is None else block.present[index]
-                labels = [block.labels[row] for row in index.tolist()]
-                found.append(promql.Block(labels, block.times, block.values[index], present))
+            # Series are the same at most ticks, and what is remembered with them stays.
+            rows, labels = promql.derive(block.labels, matchers, partial(self._selected, place, matchers))
+            if len(rows):
+                present = None if block.present is None else block.present[rows]
+                part = promql.Part(block, rows, self.results[place])
+                found.append(promql.Block(labels, block.times, block.values[rows], present, part))
         return found
+
+    def _selected(self, place: int, matchers: tuple[promql.Matcher, ...]) -> Selected:
+        labels = self.blocks[place].labels
+        keep = np.ones(len(labels), dtype=bool)
+        for matcher in matchers:
+            if (place, matcher.name) not in self.values:
+                self.values[place, matcher.name] = Values(labels, matcher.name)
+            keep &= self.values[place, matcher.name].rows(matcher)
+        rows = np.flatnonzero(keep)
+        return rows, promql.LabelSets(labels[row] for row in rows.tolist())

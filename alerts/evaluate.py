@@ -13,7 +13,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -60,15 +60,23 @@ class Slots:
 def tick(now: dt.datetime, source: promql.Source) -> int:
     """Evaluate what is due; how many slots that was. Groups fail apart: one that raises is logged, and tried at the next tick."""
     done = 0
-    for_all = shared(source)
-    for group_id, interval, until in RuleGroup.objects.values_list("pk", "interval_seconds", "evaluated_until"):
-        if not due_slots(interval, until, now).due:
-            continue
+    groups = RuleGroup.objects.values_list("pk", "interval_seconds", "evaluated_until")
+    due = [group_id for group_id, interval, until in groups if due_slots(interval, until, now).due]
+    for_all = shared(source, queries(due))
+    for group_id in due:
         try:
             done += evaluate_group(group_id, now, for_all)
         except Exception:
             logger.exception("rule group %s could not be evaluated", group_id)
     return done
+
+
+def queries(group_ids: list[int]) -> Iterator[promql.Query]:
+    """What the groups' rules ask, less what cannot be asked."""
+    rules = Rule.objects.filter(group__in=group_ids, enabled=True)
+    for expr, threshold in rules.values_list("expr", "threshold") if group_ids else ():
+        with suppress(ExpressionError, promql.PromQLError):
+            yield promql.parse(fill_threshold(expr, threshold))
 
 
 def evaluate_group(group_id: int, now: dt.datetime, source: promql.Source) -> int:
@@ -79,7 +87,7 @@ def evaluate_group(group_id: int, now: dt.datetime, source: promql.Source) -> in
         if group is None or not slots.due:
             return 0
         start = time.monotonic()
-        rules = list(group.rules.prefetch_related("channels").order_by("position", "id"))
+        rules = list(group.rules.order_by("position", "id"))
         with _snapshot():
             outcomes = [evaluate_rule(rule, slots.due, source) for rule in rules]
         with transaction.atomic():

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from django.db import connection, transaction
+from django.db.models import prefetch_related_objects
 
 from alerts.models import Alert, Channel, Delivery, Flip, Rule, State
 from alerts.queries import recipients
@@ -76,7 +77,9 @@ def _update_alerts(alerts: list[Alert]) -> None:
 def _deliveries(flips: list[Flip], rules: dict[int, Rule], now: dt.datetime) -> list[Delivery]:
     """One delivery per flip and channel. Firing goes to the rule's recipients, resolved to those that firing was addressed to."""
     channels = list(Channel.objects.filter(enabled=True))
-    by_rule = {pk: recipients(rule, channels) for pk, rule in rules.items()}
+    firing = {flip.alert.rule_id for flip in flips if flip.to_state == State.FIRING}
+    prefetch_related_objects([rules[pk] for pk in firing], "channels")
+    by_rule = {pk: recipients(rules[pk], channels) for pk in firing}
     told: dict[int, set[int]] = defaultdict(set)
     earlier = Delivery.objects.filter(
         alert__in=[flip.alert_id for flip in flips if flip.to_state == State.RESOLVED], flip__to_state=State.FIRING

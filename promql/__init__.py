@@ -12,7 +12,7 @@ from promql.labels import Labels, LabelSets, Matcher, derive
 from promql.limits import Limits
 from promql.parse import Query, parse
 from promql.result import Result
-from promql.source import STALE_NAN, Block, Hints, MemorySource, Source
+from promql.source import STALE_NAN, Block, Hints, MemorySource, Part, Source
 
 __all__ = [
     "STALE_NAN",
@@ -28,6 +28,7 @@ __all__ = [
     "Matcher",
     "MemorySource",
     "ParseError",
+    "Part",
     "PromQLError",
     "Query",
     "Result",

@@ -34,12 +34,16 @@ class Groups:
         """The first row of every group, then the second of those that have one, and so on."""
         return rows_by_rank(self.of_row)
 
+    @cached_property
+    def sizes(self) -> Ints:
+        """Rows per group."""
+        return np.bincount(self.of_row)
+
     def counts(self, present: Bools) -> Ints:
         """Rows present per group and step."""
-        order, starts = self.ordered
         if present.all():
-            sizes = np.diff(starts, append=order.size)
-            return np.broadcast_to(sizes[:, None], (len(self.labels), present.shape[1]))
+            return np.repeat(self.sizes[:, None], present.shape[1], axis=1)
+        order, starts = self.ordered
         return np.add.reduceat(present[order], starts, axis=0, dtype=np.int64)
 
 

@@ -8,7 +8,7 @@ from promql.binary import binary
 from promql.convert import MAX_MILLISECONDS
 from promql.engine import engine_of
 from promql.errors import EvalError, UnsupportedError
-from promql.functions import ELEMENTWISE, RANGE_FUNCTIONS, SPECIAL_FUNCTIONS
+from promql.functions import ELEMENTWISE, RANGE_FUNCTIONS, SPECIAL_FUNCTIONS, RangeFunction
 from promql.labels import label_key, label_order, metric_names, without_name, without_names
 from promql.limits import Budget, Limits
 from promql.parse import Query, parse
@@ -214,11 +214,17 @@ class _Evaluation:
         function = RANGE_FUNCTIONS[node.function]
         scalars = [self.scalar(arg, times) for place, arg in enumerate(node.args) if place != function.range_at]
         parts = []
-        for windows in self.windows(node.args[function.range_at], times):
+        argument = syntax.unwrap(node.args[function.range_at])
+        blocks, range_ms, ends = self._range(argument, times)
+        for block in blocks:
             self._budget.check_time()
-            self._budget.hold(len(windows.labels), times.size)
-            values, present = function.compute(windows, scalars)
-            parts.append(Vector(windows.labels, values, present))
+            found = None if scalars else _shared(function, block, times, ends, range_ms)
+            windows = window_block(block, times, ends, range_ms) if found is None else None
+            if found is not None:
+                parts.append(found)
+            elif windows is not None:
+                self._budget.hold(len(windows.labels), times.size)
+                parts.append(Vector(windows.labels, *function.compute(windows, scalars)))
         result = join(parts, times.size).compact()
         if function.wants_quantile and result.labels:
             self.notes.check_quantile(scalars[0])
@@ -234,16 +240,18 @@ class _Evaluation:
 
     def windows(self, node: Node, times: Ints) -> list[Windows]:
         """The windows of a range selector or a subquery."""
-        node = syntax.unwrap(node)
-        if isinstance(node, syntax.Selector) and node.range_ms is not None:
-            blocks, range_ms = self._fetched.of(node), node.range_ms
-        elif isinstance(node, syntax.Subquery):
-            blocks, range_ms = [self._subquery(node, times)], node.range_ms
-        else:
-            raise EvalError("a range vector is expected here")
-        ends = self._moments(node, times)
+        argument = syntax.unwrap(node)
+        blocks, range_ms, ends = self._range(argument, times)
         found = (window_block(block, times, ends, range_ms) for block in blocks)
         return [windows for windows in found if windows is not None]
+
+    def _range(self, node: Node, times: Ints) -> tuple[list[Block], int, Ints]:
+        """The blocks of a range selector or a subquery, its length, and where its windows end."""
+        if isinstance(node, syntax.Selector) and node.range_ms is not None:
+            return self._fetched.of(node), node.range_ms, self._moments(node, times)
+        if isinstance(node, syntax.Subquery):
+            return [self._subquery(node, times)], node.range_ms, self._moments(node, times)
+        raise EvalError("a range vector is expected here")
 
     def _subquery(self, node: syntax.Subquery, times: Ints) -> Block:
         first, last, step = self._planner.subquery_bounds(node, int(times[0]), int(times[-1]))
@@ -271,6 +279,20 @@ def _spans(part: Windows) -> list[tuple[dict[str, str], int, int]]:
     shape = (len(part.labels), 1)
     first, stop = np.broadcast_to(part.first, shape)[:, 0], np.broadcast_to(part.stop, shape)[:, 0]
     return list(zip(part.labels, first.tolist(), stop.tolist(), strict=True))
+
+
+def _shared(function: RangeFunction, block: Block, times: Ints, ends: Ints, range_ms: int) -> Vector | None:
+    """A range function over a part of a block, from its result over the whole; None where that is more than what was loaded."""
+    part = block.part
+    if part is None or len(part.whole.labels) * times.size > part.whole.values.size:
+        return None
+    key = (function, range_ms, times.tobytes(), ends.tobytes())
+    if key not in part.results:
+        windows = window_block(part.whole, times, ends, range_ms)
+        every = windows is not None and len(windows.labels) == len(part.whole.labels)
+        part.results[key] = function.compute(windows, []) if windows is not None and every else None
+    found = part.results[key]
+    return None if found is None else Vector(block.labels, found[0][part.rows], found[1][part.rows])
 
 
 def _without_names(vector: Vector) -> Vector:

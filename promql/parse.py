@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 import promql_parser
@@ -11,7 +11,7 @@ import promql_parser
 from promql import syntax
 from promql.convert import Converter, type_of, unwrap_parsed
 from promql.errors import ParseError, PromQLError, UnsupportedError
-from promql.labels import METRIC_NAME
+from promql.labels import METRIC_NAME, Matcher
 from promql.lexer import AGGREGATIONS, MAX_TEXT, Token, check_brackets, check_times, find_unexpected, tokens
 from promql.syntax import Node
 
@@ -58,6 +58,12 @@ class Query:
             if isinstance(node, syntax.Selector):
                 names.update((m.value, None) for m in node.matchers if m.name == METRIC_NAME and m.op == "=")
         return [name for name in names if name]
+
+    @cached_property
+    def selectors(self) -> tuple[tuple[tuple[Matcher, ...], int], ...]:
+        """Matchers and range (ms; 0 for an instant one) of each selector."""
+        nodes = [node for node in syntax.walk(self.expr) if isinstance(node, syntax.Selector)]
+        return tuple((node.matchers, node.range_ms or 0) for node in nodes)
 
     def comparison(self) -> "tuple[Query, str, float] | None":
         """(vector, operator, threshold) where the top of the query compares a vector with a number, else None."""

@@ -126,7 +126,7 @@ def _without_empty_labels(block: Block) -> Block:
     if derive(block.labels, "whole", lambda: not any("" in labels.values() for labels in block.labels)):
         return block
     labels = [{name: value for name, value in row.items() if value} for row in block.labels]
-    return Block(labels, block.times, block.values, block.present)
+    return Block(labels, block.times, block.values, block.present, block.part)
 
 
 def latest(blocks: list[Block], times: Ints, lookback_ms: int, sample_times: bool = False) -> Vector:

@@ -1,6 +1,6 @@
 """Where series come from: the protocol of a source, and one that holds its series in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,12 +34,26 @@ class Hints:
 
 @dataclass
 class Block:
-    """Series that share one grid of ascending times (ms): values [series, times]; `present` None means all are."""
+    """Series that share one grid of ascending times (ms): values [series, times]; `present` None means all are.
+
+    Where these are some rows of a larger block that other queries use too, `part` says so: range functions are then evaluated once,
+    over all of it.
+    """
 
     labels: list[Labels]
     times: Ints
     values: Floats
     present: Bools | None = None
+    part: "Part | None" = None
+
+
+@dataclass
+class Part:
+    """Which rows of which block; `results` are those of range functions over all its series, of whoever asked first."""
+
+    whole: Block
+    rows: Ints
+    results: dict[Hashable, tuple[Floats, Bools] | None]
 
 
 class Source(Protocol):

@@ -230,6 +230,16 @@ def test_series_are_read_once_per_tick_for_all_rules() -> None:
     assert Alert.objects.count() == len(rules)
 
 
+def test_a_metric_of_which_rules_watch_different_series_is_read_once_per_tick() -> None:
+    RuleGroup.objects.update(evaluated_until=minute(0))
+    rules = [make_rule(expr=f'load{{host="{host}"}} > 5', threshold=None) for host in "abcd"]
+    make_rule(expr="no PromQL", threshold=None)
+    source = Counting(gauge({host: [9] for host in "abcd"}))
+    assert tick(START + DELAY, source) == len(rules) + 1
+    assert source.reads == 1
+    assert sorted(Alert.objects.values_list("labels__host", flat=True)) == ["a", "b", "c", "d"]
+
+
 def test_a_group_that_breaks_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Counting):
         def select(
