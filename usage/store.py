@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
@@ -52,7 +53,7 @@ class Stored:
 
 
 class Answer(NamedTuple):
-    """What `usage_store` says: whether it stored, the epoch, and which events are new where some are not."""
+    """What `usage_store` says: whether it stored, the epoch, and whose claims are new where some are not."""
 
     stored: bool
     state: epoch.State
@@ -81,7 +82,8 @@ def store(batch: Batch, columns: Columns, rejected: Sequence[Rejection]) -> Stor
     while not (answer := ask(batch, columns, kept, rejected, interned)).stored:
         memory.state = answer.state
         if answer.fresh is not None:
-            new = [row for row, event in enumerate(kept.event_ids) if event in answer.fresh]
+            claims = claims_of(kept.event_ids, batch.workspace_id)
+            new = [row for row, claim in enumerate(claims) if claim in answer.fresh]
             kept = kept.keep(np.array(new, dtype=np.int64))
     accepted = len(kept) - kept.ghosts
     return Stored(accepted, len(columns) - columns.ghosts - accepted)
@@ -100,7 +102,7 @@ def ask(
         "lock": Int8(epoch.LOCK),
         "wait": LOCK_WAIT,
         "floors": float8(memory.state[1:]),
-        "claimed": uuids(b"".join(sorted(kept.event_ids))),
+        "claimed": uuids(b"".join(sorted(claims_of(kept.event_ids, batch.workspace_id)))),
         **receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected),
         **arrays_of(kept, interned),
         **rollups(memory.state, batch, kept, interned),
@@ -143,6 +145,13 @@ def first_of_each(event_ids: Sequence[bytes]) -> Ints:
     for row, event in enumerate(event_ids):
         first.setdefault(event, row)
     return np.array([*first.values()], dtype=np.int64)
+
+
+def claims_of(event_ids: Sequence[bytes], workspace_id: int) -> list[bytes]:
+    """What is remembered of events: their ids, turned into others in each workspace, as two may be sent the same event."""
+    mask = np.frombuffer(blake2b(workspace_id.to_bytes(8, "big"), digest_size=16).digest(), dtype=np.uint8)
+    data = (np.frombuffer(b"".join(event_ids), dtype=np.uint8).reshape(-1, 16) ^ mask).tobytes()
+    return [data[start : start + 16] for start in range(0, len(data), 16)]
 
 
 class Sums(NamedTuple):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_POST
 
 from usage import ingest, keys, queries_ingestion
 from usage.records import Unreadable
@@ -43,6 +45,23 @@ def allowed(request: HttpRequest, scope: str) -> keys.Caller | JsonResponse:
     return caller
 
 
+def only(method: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """Let an address of the API take one method; others are told so in its own words."""
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method == method:
+                return view(request, *args, **kwargs)
+            refusal = problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not allowed here; send a {method}")
+            refusal["Allow"] = method
+            return refusal
+
+        return answer
+
+    return decorate
+
+
 def stream_of(request: HttpRequest) -> tuple[ingest.Readable, int | None]:
     """What to read the body from, and its length where the client said it. Django reads nothing of a chunked body."""
     if request.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -51,7 +70,7 @@ def stream_of(request: HttpRequest) -> tuple[ingest.Readable, int | None]:
 
 
 @csrf_exempt
-@require_POST
+@only("POST")
 def usage(request: HttpRequest) -> HttpResponse:
     """Records in: one object, an array, or NDJSON; the answer is a receipt."""
     received_at = timezone.now().timestamp()
@@ -71,7 +90,7 @@ def usage(request: HttpRequest) -> HttpResponse:
     return JsonResponse(answer.as_json())
 
 
-@require_GET
+@only("GET")
 def receipt(request: HttpRequest, receipt_id: UUID) -> HttpResponse:
     """What became of a batch, for the workspace that sent it."""
     caller = allowed(request, "ingest")

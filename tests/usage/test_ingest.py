@@ -69,6 +69,24 @@ def test_doubles_within_a_batch_count_once(sender: Sender) -> None:
     assert measures()["count"] == 2
 
 
+def test_another_method_is_refused_in_the_api_s_words(sender: Sender) -> None:
+    answer = sender.client.get("/api/v1/usage")
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert answer.json() == {"error": "GET is not allowed here; send a POST"}
+    assert sender.client.post(f"/api/v1/receipts/{uuid.uuid4()}")["Allow"] == "GET"
+
+
+def test_two_workspaces_may_be_sent_the_same_event(sender: Sender) -> None:
+    batch = [call(), call()]
+    key, plaintext = keys.create_key(
+        "mirror", Workspace.objects.create(slug="staging", name="Staging"), ["ingest", "backfill"]
+    )
+    mirror = Sender(key, plaintext, sender.client)
+    assert [sender.post(batch).json()["accepted"], mirror.post(batch).json()["accepted"]] == [2, 2]
+    assert [sender.post(batch).json()["duplicates"], mirror.post([*batch, call()]).json()["duplicates"]] == [2, 2]
+    assert Record.objects.count() == 5
+
+
 def test_a_bad_record_is_refused_and_the_good_ones_are_kept(sender: Sender) -> None:
     bad = [
         call(prompt_tokens=-1),
