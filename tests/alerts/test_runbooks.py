@@ -27,8 +27,8 @@ def test_every_save_is_a_version_and_the_same_text_is_not_kept_twice(author: Use
 
 def test_markdown_becomes_html_with_boxes_to_tick() -> None:
     assert render("## Do\n- [ ] look `x`\n- [x] done\n") == (
-        '<h2>Do</h2>\n<ul>\n<li><input type="checkbox"> look <code>x</code></li>\n'
-        '<li><input type="checkbox" checked=""> done</li>\n</ul>\n'
+        '<h2>Do</h2>\n<ul>\n<li><label><input type="checkbox"> look <code>x</code></label></li>\n'
+        '<li><label><input type="checkbox" checked=""> done</label></li>\n</ul>\n'
     )
 
 

@@ -4,11 +4,14 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from tests.servers import wait_until
 from tests.usage.conftest import Sender, call
+from usage.keys import create_key
+from usage.models import Workspace
 
 PAGES = ("/", "/coverage/", "/providers/", "/tools/", "/cost/", "/alerts/", "/rules/", "/channels/", "/runbooks/")
 
@@ -49,6 +52,46 @@ def test_new_records_appear_without_a_reload(page: Page, sender: Sender) -> None
     page.evaluate("document.querySelectorAll('.chart').forEach(Portal.charts.load)")
     expect(page.locator(".legend button", has_text="newcomer").first).to_be_visible()
     assert page.evaluate("window.stays")
+
+
+def test_a_live_refresh_keeps_the_scroll_position(page: Page, sender: Sender) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/?range=1h")
+    drawn(page)
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight / 2)")
+    before = page.evaluate("scrollY")
+    assert before > 400
+    now = timezone.now()
+    sender.post([call(at=now - timedelta(seconds=place), model="newcomer") for place in range(20, 60)])
+    page.evaluate("document.querySelectorAll('[data-live]').forEach((element) => htmx.trigger(element, 'live'))")
+    page.evaluate("document.querySelectorAll('.chart').forEach(Portal.charts.load)")
+    expect(page.locator("#models")).to_contain_text("newcomer")
+    expect(page.locator(".legend button", has_text="newcomer").first).to_be_attached()
+    assert page.evaluate("scrollY") == before
+
+
+def test_the_workspace_filter_shows_one_workspace_and_stays_in_links(page: Page) -> None:
+    staging = Workspace.objects.create(slug="staging", name="Staging")
+    now = timezone.now()
+    key, plaintext = create_key("other app", staging, ["ingest"])
+    other = Sender(key, plaintext, Client())
+    other.post([call(at=now - timedelta(seconds=20 * place), model="only-in-staging") for place in range(1, 30)])
+    page.goto("/?range=1h")
+    drawn(page)
+    expect(page.locator("#models")).to_contain_text("only-in-staging")
+    expect(page.locator("#models")).to_contain_text("model-1")
+    page.locator(".header summary", has_text="all workspaces").click()
+    page.get_by_role("link", name="staging", exact=True).click()
+    page.wait_for_url(re.compile("workspace=staging"))
+    drawn(page)
+    expect(page.locator("#models")).to_contain_text("only-in-staging")
+    expect(page.locator("#models")).not_to_contain_text("model-1")
+    shown = page.locator(".legend button").all_inner_texts()
+    assert "only-in-staging" in shown
+    assert not [name for name in shown if name.startswith("model-")]
+    page.get_by_role("link", name="Providers").click()
+    page.wait_for_url(re.compile("/providers/.*workspace=staging"))
+    expect(page.locator(".header summary", has_text="staging")).to_be_visible()
 
 
 def test_dragging_over_a_chart_zooms_the_whole_page(page: Page) -> None:

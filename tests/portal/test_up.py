@@ -106,6 +106,14 @@ def test_first_start_prints_what_one_needs_and_its_curl_line_and_password_work(f
     assert first_start.count(password) == 1
 
 
+def test_the_first_start_says_how_far_it_is(first_start: str, data: Path) -> None:
+    said = [line for line in first_start.splitlines() if line.startswith("portal: ")]
+    database = f"portal: making a Postgres database in {data / 'postgres'}"
+    assert said[:2] == [database, "portal: preparing tables and static files"]
+    assert said[2].startswith("portal: ready at http://127.0.0.1:")
+    assert "portal: running (postgres, web, worker, beat); Ctrl-C stops it" in said
+
+
 def test_later_start_prints_no_secret_and_everything_works(portal: LivePortal, first_start: str) -> None:
     key = re.findall(r"^api key: (\S+)$", first_start, re.M)[0]
     assert "api key:" not in portal.output
