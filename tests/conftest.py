@@ -13,6 +13,7 @@ from portal.postgres import SUPERUSER, THROWAWAY, running
 from tests import settings
 from tests.servers import HttpServer, SmtpServer, serve_http, serve_smtp
 
+pytest_plugins = ["tests.records"]
 POSTGRES = ExitStack()
 
 

@@ -12,18 +12,8 @@ from alerts.defaults import ensure_defaults
 from alerts.evaluate import slot_before, tick
 from alerts.models import Flip, RuleGroup
 from portal.env import Config
+from tests.records import NOW, Sender, call
 from tests.servers import HttpServer
-from tests.usage.conftest import (  # noqa: F401 - fixtures
-    NOW,
-    Sender,
-    call,
-    configure,
-    fixed_time,
-    sender,
-    spool_folder,
-    tables,
-    workspace,
-)
 from usage.series import PostgresSource
 
 START = slot_before(NOW, 60)
@@ -34,9 +24,9 @@ FAILING = range(60, 90)
 @pytest.mark.usefixtures("fixed_time")
 @pytest.mark.parametrize("every", [1, 149], ids=["minute by minute", "all at once after downtime"])
 def test_failures_between_good_calls_fire_and_resolve_at_the_right_slots(
-    sender: Sender,  # noqa: F811
+    sender: Sender,
     http_server: HttpServer,
-    configure: Callable[..., Config],  # noqa: F811
+    configure: Callable[..., Config],
     every: int,
 ) -> None:
     """A call every 20 s for two and a half hours; for half an hour of it every fifth has no token counts."""

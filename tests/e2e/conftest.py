@@ -11,9 +11,6 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 from pytest_django.live_server_helper import LiveServer
 
 from tests.conftest import require_program
-from tests.usage.conftest import configure, sender, spool_folder, tables, workspace
-
-__all__ = ["configure", "sender", "spool_folder", "tables", "workspace"]
 
 # Playwright runs an event loop in the test's thread; Django would refuse the database there.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

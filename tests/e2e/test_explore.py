@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
-from tests.usage.conftest import Sender, call
+from tests.records import Sender, call
 
 COUNT = "sum by (model) (llm_provider_request_seconds_count)"
 TABS = ("graph", "table", "meaning", "history")

@@ -12,8 +12,8 @@ from alerts import channels
 from alerts.defaults import ensure_defaults
 from alerts.models import Alert, Rule
 from tests.alerts.test_pages import fire
+from tests.records import Sender, call
 from tests.servers import wait_until
-from tests.usage.conftest import Sender, call
 from usage import rollup
 
 

@@ -8,8 +8,8 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from tests.records import Sender, call
 from tests.servers import wait_until
-from tests.usage.conftest import Sender, call
 from usage.keys import create_key
 from usage.models import Workspace
 

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import require_program
 from tests.promql.prometheus_server import PrometheusServer, serve_prometheus
-from tests.usage.conftest import Sender, call
+from tests.records import Sender, call
 from usage import budgets, queue
 from usage.catalog import BY_SERIES, CALL_ERRORS, FACTORY_TYPES, LOOKUP_OUTCOMES, TOOL_ERRORS
 from usage.exposition import exposition

@@ -13,7 +13,7 @@ from prometheus_api_client import PrometheusConnect
 from pytest_django.live_server_helper import LiveServer
 
 from tests.conftest import require_program
-from tests.usage.conftest import Sender, call
+from tests.records import Sender, call
 from usage import keys
 
 PROMPT = "compozy_llm_prompt_tokens_total"

@@ -17,8 +17,8 @@ import promql
 from portal.prometheus_files import scrape_config
 from tests.conftest import require_program
 from tests.promql.prometheus_server import PrometheusServer, RefusedError, Series, serve_prometheus
+from tests.records import Sender, call
 from tests.servers import wait_until
-from tests.usage.conftest import Sender, call
 from usage import budgets, demo_world, queue
 from usage.catalog import CALL_ERRORS, FAMILIES, TOOL_ERRORS, series_names
 from usage.models import Budget

@@ -24,7 +24,7 @@ from alerts.expression import expand, split
 from promql import syntax
 from tests.ecosystem.scraped import MODELS, SCRAPE, Scraped, calls, simulated, work
 from tests.promql.prometheus_server import Answer, PrometheusServer, RefusedError
-from tests.usage.conftest import NOW, Sender, call
+from tests.records import NOW, Sender, call
 from usage import dashboards, rollup
 from usage.catalog import FAMILIES, series_names
 from usage.models import Budget

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from tests.people import browser_of, make_people
-from tests.usage.conftest import Sender, call
+from tests.records import Sender, call
 
 pytestmark = pytest.mark.usefixtures("tables")
 

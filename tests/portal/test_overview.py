@@ -11,7 +11,7 @@ from django.utils import timezone
 from alerts.models import Alert, Rule, RuleGroup, State
 from portal.overview import telemetry
 from tests.people import People, browser_of, make_people
-from tests.usage.conftest import Sender, call
+from tests.records import Sender, call
 from usage import access, tiles
 from usage.queries import Rollups
 from usage.ranges import read

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.usage.conftest import NOW, Sender, call
+from tests.records import NOW, Sender, call
 from usage.catalog import BY_NAME
 from usage.contributors import Contributor, Window, contributors
 

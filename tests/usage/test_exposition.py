@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
 from portal.env import Config
-from tests.usage.conftest import NOW, Sender, call, forget
+from tests.records import NOW, Sender, call, forget
 from usage.catalog import FAMILIES
 from usage.exposition import exposition
 

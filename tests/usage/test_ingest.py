@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from portal.env import Config
-from tests.usage.conftest import NOW, Sender, call, measures, rows, scalar
+from tests.records import NOW, Sender, call, measures, rows, scalar
 from usage import keys
 from usage.models import DeadLetter, Dimension, Receipt, Record, Workspace
 

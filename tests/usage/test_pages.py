@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.people import People, browser_of, make_people
-from tests.usage.conftest import Sender, call
+from tests.records import Sender, call
 from usage import rollup
 from usage.dashboards import BOARDS
 from usage.gaps import gaps

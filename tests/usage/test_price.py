@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from genai_prices import Usage, data_snapshot
 
-from tests.usage.conftest import NOW, Sender, call, measures
+from tests.records import NOW, Sender, call, measures
 from usage import price
 from usage.models import Price, Record
 from usage.price import costs, rate_of

@@ -20,8 +20,8 @@ from pytest_django.live_server_helper import LiveServer
 from alerts.defaults import ensure_defaults
 from alerts.evaluate import evaluate_group
 from alerts.models import Flip, Rule
+from tests.records import Sender
 from tests.servers import Answer, HttpServer
-from tests.usage.conftest import Sender
 from usage.replay.draw import Words, durations, failures, seconds
 from usage.replay.plan import Options, Plan, plan
 from usage.replay.progress import Progress

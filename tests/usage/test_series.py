@@ -12,7 +12,7 @@ from django.utils import timezone
 
 import promql
 from portal.env import Config
-from tests.usage.conftest import NOW, Sender, call
+from tests.records import NOW, Sender, call
 from usage import retention, rollup
 from usage.copying import copied, copied_bytes
 from usage.epoch import State

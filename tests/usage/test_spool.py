@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from portal.env import Config
-from tests.usage.conftest import NOW, Sender, call, measures, rows, scalar
+from tests.records import NOW, Sender, call, measures, rows, scalar
 from usage import ingest, keys, queue, spool
 from usage.models import DeadLetter, Receipt, Record
 

@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from portal.env import Config
-from tests.usage.conftest import NOW, Sender, call, forget, measures, rows, scalar
+from tests.records import NOW, Sender, call, forget, measures, rows, scalar
 from usage import epoch, ingest, keys, partitions, retention, rollup
 from usage.models import Dimension, DirtyBucket, Record, Rollup1h, Rollup5m, Rollup15s
 

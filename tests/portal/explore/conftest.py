@@ -6,9 +6,7 @@ import pytest
 from django.utils import timezone
 
 from tests.people import People, make_people
-from tests.usage.conftest import Sender, call, configure, sender, spool_folder, tables, workspace
-
-__all__ = ["configure", "sender", "spool_folder", "tables", "workspace"]
+from tests.records import Sender, call
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from portal.explore.views import STEPS
 from portal.models import ExploredQuery
 from tests.people import People, browser_of
 from tests.portal.explore.parts import KINDS, values_of_parts
-from tests.usage.conftest import Sender, call
+from tests.records import Sender, call
 
 pytestmark = pytest.mark.usefixtures("tables")
 COUNT = "sum by (model) (llm_provider_request_seconds_count)"

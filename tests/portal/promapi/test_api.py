@@ -7,17 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.usage.conftest import (  # noqa: F401  # fixtures of the records that are asked for
-    NOW,
-    Sender,
-    call,
-    configure,
-    fixed_time,
-    sender,
-    spool_folder,
-    tables,
-    workspace,
-)
+from tests.records import NOW, Sender, call
 from usage import keys
 from usage.models import Workspace
 
@@ -27,7 +17,7 @@ STAMP = int(AT.timestamp())
 
 
 @pytest.fixture
-def ask(sender: Sender) -> Any:  # noqa: F811
+def ask(sender: Sender) -> Any:
     """GET an address of the API with a key that may query; the body."""
     sender.post([call(), call(model="b", prompt_tokens=7, duration_seconds=3)])
     _, key = keys.create_key("grafana", sender.key.workspace, ["query"])
@@ -213,7 +203,7 @@ def test_rules_are_shown_by_group(ask: Any) -> None:
     assert ask("rules", **{"file[]": "x"})["data"] == {"groups": []}
 
 
-def test_who_may_ask(ask: Any, sender: Sender, admin_user: Any) -> None:  # noqa: F811
+def test_who_may_ask(ask: Any, sender: Sender, admin_user: Any) -> None:
     assert Client().get("/api/v1/query?query=1").status_code == 401
     assert Client().get("/api/v1/status/buildinfo").status_code == 200
     ingest_only = Client(headers={"Authorization": f"Bearer {sender.plaintext}"})

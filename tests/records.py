@@ -1,4 +1,4 @@
-"""What the tests of records and series share: committed tables, a workspace, a key, a clock, records."""
+"""What tests that send records share, fixtures of every folder: committed tables, a workspace, a key, a clock, records."""
 
 import json
 import uuid
@@ -40,8 +40,8 @@ def forget() -> None:
 
 
 @pytest.fixture
-def tables(transactional_db: None) -> Iterator[None]:
-    """Committed, empty tables, with partitions left as they are."""
+def tables(transactional_db: None, spool_folder: Path) -> Iterator[None]:
+    """Committed, empty tables, with partitions left as they are, and a spool of the test's own."""
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
         cursor.execute(
@@ -67,7 +67,7 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
     return change
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def spool_folder(tmp_path: Path, configure: Callable[..., Config]) -> Path:
     """A spool of the test's own."""
     configure(spool_dir=tmp_path / "spool", key_rate=0)
