@@ -6,6 +6,7 @@ a series that began before the range in question; of others it is read anew.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -17,6 +18,7 @@ from promql import LabelSets, Matcher
 from usage.catalog import Family
 from usage.measures import Ints
 
+Sizes = Mapping[str, tuple[int, int]]
 MOST_GROUPS = 256  # selections remembered per family
 
 
@@ -116,10 +118,23 @@ def forget() -> None:
     _known.clear()
 
 
-def directory(cursor: CursorWrapper, kind: str) -> Directory:
-    """The dimensions of a kind that the cursor's transaction sees."""
-    cursor.execute("SELECT count(*), coalesce(max(id), 0) FROM usage_dimension WHERE kind = %s", [kind])
-    count, newest = cursor.fetchone()
+def sizes_query(kinds: Iterable[str]) -> str:
+    """SQL that answers how many dimensions of each kind there are, and the newest: text for `sizes_read`."""
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    return (
+        "SELECT coalesce(json_object_agg(kind, json_build_array(count, newest)), '{}')::text FROM (SELECT kind, count(*) AS count,"
+        f" max(id) AS newest FROM usage_dimension WHERE kind IN ({listed}) GROUP BY kind) AS kinds"
+    )
+
+
+def sizes_read(text: str) -> Sizes:
+    """How many dimensions of each kind there are, and the newest."""
+    return msgspec.json.decode(text, type=dict[str, tuple[int, int]])
+
+
+def directory(cursor: CursorWrapper, kind: str, sizes: Sizes) -> Directory:
+    """The dimensions of a kind that the cursor's transaction sees, where there are that many."""
+    count, newest = sizes.get(kind, (0, 0))
     known = _known.get(kind, EMPTY)
     if not is_whole(known, count, newest):
         known = extended(cursor, kind, known)

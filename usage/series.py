@@ -8,7 +8,7 @@ A source that is made for some workspaces sees nothing of others, whatever the e
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from promql import Block, Hints, LabelSets, LimitError, Matcher, derive
 from usage import epoch, packed
 from usage.catalog import BY_SERIES, FAMILIES, KINDS, Family, bound, series_names
 from usage.copying import YEAR_2000, copied, copied_pieces
-from usage.directory import Directory, Group, directory
+from usage.directory import Directory, Group, directory, sizes_query, sizes_read
 from usage.grid import BEYOND, Segment, after, grid_step, grid_times, knots, on_grid, segments, without
 from usage.measures import Floats, Ints
 
@@ -44,7 +44,7 @@ class PostgresSource:
         """The series that match, on the grid that suits the hints, within [start_ms, end_ms]. Raises promql.LimitError."""
         now = int(self._now if self._now is not None else time.time())
         named, others = split_name(matchers)
-        names = [name for name in BY_SERIES if all(one.matches(name) for one in named)]
+        names = {name for name in BY_SERIES if all(one.matches(name) for one in named)}
         window = (hints.range_ms or min(hints.step_ms, 1_200_000)) / 1000
         start, end = -(-start_ms // 1000), min(end_ms // 1000, now)
         step = grid_step(window, end - start)
@@ -56,11 +56,11 @@ class PostgresSource:
         with transaction.atomic(), connection.cursor() as cursor:
             if alone:  # one snapshot for totals and rollups: a counter's base is one less the other
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            reader = Reader(cursor, times, step, now, window, hints.func not in DIFFERENCES)
-            for family in FAMILIES:
+            families = [family for family in FAMILIES if not names.isdisjoint(series_names(family))]
+            reader = Reader(cursor, families, times, step, now, window, hints.func not in DIFFERENCES)
+            for family in families:
                 wanted = [name for name in series_names(family) if name in names]
-                if wanted:
-                    blocks += reader.blocks(family, wanted, others, self._workspaces)
+                blocks += reader.blocks(family, wanted, others, self._workspaces)
         return blocks
 
     def series(self, matchers: Sequence[Matcher], end_ms: int | None = None) -> list[dict[str, str]]:
@@ -69,11 +69,13 @@ class PostgresSource:
         found: list[dict[str, str]] = []
         named, others = split_name(matchers)
         with connection.cursor() as cursor:
+            cursor.execute(sizes_query(KINDS))
+            sizes = sizes_read(cursor.fetchone()[0])
             for family in FAMILIES:
                 names = [name for name in series_names(family) if all(one.matches(name) for one in named)]
                 values = family.split[1] if family.split else ("",)
                 for value in values if names else ():
-                    known = directory(cursor, family.kind)
+                    known = directory(cursor, family.kind, sizes)
                     group = known.family(family, value).group(tuple(others), self._workspaces)
                     first_at = known.begun(cursor, group, end)
                     begun = [labels for labels, first in zip(group.labels, first_at, strict=True) if first <= end]
@@ -158,12 +160,22 @@ class Stretch:
 class Reader:
     """Reads families within one snapshot."""
 
-    def __init__(self, cursor: CursorWrapper, times: Ints, step: int, now: int, window: float, based: bool) -> None:
+    def __init__(
+        self,
+        cursor: CursorWrapper,
+        families: Iterable[Family],
+        times: Ints,
+        step: int,
+        now: int,
+        window: float,
+        based: bool,
+    ) -> None:
         start, end = int(times[0]) - step, int(times[-1])
         buckets = packed.BUCKETS.format(start=start, end=now + BEYOND)
-        cursor.execute(f"SELECT s.*, ({buckets}) FROM ({epoch.READ}) AS s")
-        *state, packed_buckets = cursor.fetchone()
-        self._state, self._packed = epoch.State(*state), frozenset(packed_buckets)
+        sizes = sizes_query({family.kind for family in families})
+        cursor.execute(f"SELECT s.*, ({buckets}), ({sizes}) FROM ({epoch.READ}) AS s")
+        *state, packed_buckets, text = cursor.fetchone()
+        self._state, self._packed, self._sizes = epoch.State(*state), frozenset(packed_buckets), sizes_read(text)
         self._cursor, self._times, self._step = cursor, times, step
         parts = segments(start, max(end, start + 15), now, window, self._state)
         self._knots = knots(parts)
@@ -180,7 +192,7 @@ class Reader:
         self, family: Family, names: list[str], matchers: Sequence[Matcher], workspaces: frozenset[str] | None
     ) -> Iterator[Block]:
         """The blocks of a family's series of these names."""
-        known = directory(self._cursor, family.kind)
+        known = directory(self._cursor, family.kind, self._sizes)
         kind = KINDS[family.kind]
         for value, measure in (family.split[1] if family.split else {"": family.measure}).items():
             group = known.family(family, value).group(tuple(matchers), workspaces)
