@@ -31,6 +31,8 @@ TOTALS = "usage_total"
 # Functions that look at differences only: where the counter stood before the range does not matter to them. To rate and increase it
 # does: they do not extrapolate a counter to before it was 0.
 DIFFERENCES = frozenset({"irate", "idelta", "delta", "deriv", "changes", "resets"})
+# At one time these depend on a counter's first and last sample only, as ours are never reset.
+BY_ENDS = frozenset({"rate", "increase"})
 
 
 class PostgresSource:
@@ -57,7 +59,8 @@ class PostgresSource:
             if alone:  # one snapshot for totals and rollups: a counter's base is one less the other
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             families = [family for family in FAMILIES if not names.isdisjoint(series_names(family))]
-            reader = Reader(cursor, families, times, step, now, window, hints.func not in DIFFERENCES)
+            based, ends = hints.func not in DIFFERENCES, hints.func in BY_ENDS and not hints.step_ms
+            reader = Reader(cursor, families, times, step, now, window, based, ends)
             for family in families:
                 wanted = [name for name in series_names(family) if name in names]
                 blocks += reader.blocks(family, wanted, others, self._workspaces)
@@ -117,15 +120,20 @@ class Counters:
     slot: int
     width: int
 
-    def read_from(self, number: int, part: Segment) -> str:
-        """SQL of a stretch's rows: the stretch's number, the bucket, the dimension, the cells."""
-        cells = ", ".join(f"coalesce(measures[{self.slot + cell + 1}], 0)" for cell in range(self.width))
-        bucket, when = "bucket", f"bucket >= to_timestamp({part.start}) AND bucket < to_timestamp({part.end})"
-        if part.table == TOTALS:
-            bucket, when = "to_timestamp(0)", "true"
+    def read_from(self, number: int, stretch: Stretch) -> str:
+        """SQL of a stretch's rows: the stretch's number, the bucket, the dimension, the cells. What goes into one column is summed."""
+        part, summed = stretch.part, stretch.columns == 1
+        when = (
+            "true"
+            if part.table == TOTALS
+            else f"bucket >= to_timestamp({part.start}) AND bucket < to_timestamp({part.end})"
+        )
+        cells = [f"coalesce(measures[{self.slot + cell + 1}], 0)" for cell in range(self.width)]
+        bucket = f"to_timestamp({part.start})" if summed else "bucket"
         return (
-            f"SELECT {number}::bigint, {bucket}, dimension_id, {cells} FROM {part.table}"
-            f" WHERE {when} AND dimension_id = ANY({self.group.listed})"
+            f"SELECT {number}::bigint, {bucket}, dimension_id, {', '.join(f'sum({one})' if summed else one for one in cells)}"
+            f" FROM {part.table} WHERE {when} AND dimension_id = ANY({self.group.listed})"
+            f"{' GROUP BY dimension_id' if summed else ''}"
         )
 
 
@@ -150,6 +158,18 @@ class Stretch:
         """The stretch in parts that may be read at once."""
         return [self.only(piece) for piece in self.part.pieces()]
 
+    def ends(self, first: int, last: int) -> list[Stretch]:
+        """The stretch with all that lies between two times (epoch seconds) in one column, by which it is known at the second."""
+        part, width = self.part, self.part.width
+        low = part.start + max(0, -(-(first - part.start) // width)) * width
+        high = part.start + (min(last, part.end) - part.start) // width * width
+        if high - low <= width:
+            return [self]
+        between = self.only(Segment(part.table, width, low, high))
+        summed = Stretch(between.part, between.column + between.part.buckets - 1, 1)
+        around = [Segment(part.table, width, part.start, low), Segment(part.table, width, high, part.end)]
+        return [summed, *(self.only(one) for one in around if one.end > one.start)]
+
     def unpacked(self, buckets: Collection[int]) -> list[Stretch]:
         """What is to be read from rows, when these 5-minute buckets are packed."""
         if self.part.width != packed.GRAIN:
@@ -169,6 +189,7 @@ class Reader:
         now: int,
         window: float,
         based: bool,
+        ends: bool,
     ) -> None:
         start, end = int(times[0]) - step, int(times[-1])
         buckets = packed.BUCKETS.format(start=start, end=now + BEYOND)
@@ -182,7 +203,8 @@ class Reader:
         self._stretches: list[Stretch] = []
         column = 1
         for part in parts:
-            self._stretches.append(Stretch(part, column, part.buckets))
+            stretch = Stretch(part, column, part.buckets)
+            self._stretches += stretch.ends(int(times[1]), int(times[-1])) if ends and len(times) > 2 else [stretch]
             column += part.buckets
         if based:
             self._stretches += [Stretch(part, column, 1) for part in after(int(self._knots[-1]), now, self._state)]
@@ -279,7 +301,7 @@ class Reader:
         stretches = [one for stretch in self._stretches for one in stretch.unpacked(self._packed)]
         if not stretches:
             return
-        query = " UNION ALL ".join(counters.read_from(number, one.part) for number, one in enumerate(stretches))
+        query = " UNION ALL ".join(counters.read_from(number, one) for number, one in enumerate(stretches))
         places = [(one.part.start, one.part.width, one.column, one.columns) for one in stretches]
         starts, widths, columns, counts = np.array(places, dtype=np.int64).T
         names = [f"m{cell}" for cell in range(counters.width)]

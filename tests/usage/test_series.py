@@ -108,6 +108,27 @@ def test_every_grain_gives_the_same_answer_within_itself(sender: Sender, configu
     np.testing.assert_allclose(answers[2], answers[0], rtol=0.02)
 
 
+def test_what_one_time_needs_is_what_a_range_needs_there(sender: Sender) -> None:
+    hours = [call(at=START - timedelta(minutes=7 * number), model=f"m{number % 3}") for number in range(300)]
+    minutes = [call(at=START + timedelta(seconds=11 * number), model=f"m{number % 5}") for number in range(170)]
+    sender.post(hours)
+    rollup.coarsen(timezone.now())
+    sender.post(minutes)  # not coarsened, and some series begin within the windows
+    source = PostgresSource(now=(START + timedelta(minutes=35)).timestamp())
+    for window in ("15s", "31s", "5m", "13m", "12h", "25h"):
+        for query in ("rate({}[{}])", "increase({}[{}] offset 2m)", "sum(rate({}[{}])) / 3"):
+            for metric in ("compozy_llm_usage_events_total", "llm_provider_request_seconds_bucket"):
+                for seconds in (0, 1, 300, 907, 1800, 2100):
+                    at = int((START + timedelta(seconds=seconds)).timestamp() * 1000)
+                    text = query.format(metric, window)
+                    found, wanted = promql.instant(text, source, at), promql.range(text, source, at, at, 60_000)
+                    assert sorted(map(str, found.labels)) == sorted(map(str, wanted.labels))
+                    order = [wanted.labels.index(labels) for labels in found.labels]
+                    np.testing.assert_allclose(
+                        found.values, wanted.values[order], rtol=1e-12, err_msg=f"{text} {seconds}"
+                    )
+
+
 def test_no_expression_reaches_another_workspace(sender: Sender) -> None:
     sender.post(
         [
