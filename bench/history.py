@@ -83,7 +83,8 @@ def fill() -> History:
             "INSERT INTO usage_rollup_15s (bucket, dimension_id, measures)"
             " SELECT to_timestamp(%s + b * 15), d.id, t.measures FROM generate_series(0, %s) AS b,"
             " unnest(%s::bigint[]) WITH ORDINALITY AS d (id, n)"
-            f" JOIN template t ON true WHERE t.id = (b * 7 + (n - 1) * 13 + b * (n - 1) %% 17) %% {TEMPLATES}",
+            f" JOIN template t ON true WHERE t.id = (b * 7 + (n - 1) * 13 + b * (n - 1) %% 17) %% {TEMPLATES}"
+            " ORDER BY 1, 2",  # as they come in
             [start, SAMPLES - 2, [one.pk for one in dimensions]],
         )
         cursor.execute(
