@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,12 @@ class PortalSource:
         times = grid_times(start, end, step)
         found = stretches(matchers, self._workspaces, start, end) if len(times) else []
         return [*blocks, block(found, times)] if found else blocks
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PortalSource]:
+        """The same in one state of the catalog's series."""
+        with promql.snapshot_of(self._records) as records:
+            yield PortalSource(self._workspaces, self._now, records)
 
     def series(self, matchers: Sequence[Matcher], end_ms: int | None = None) -> list[dict[str, str]]:
         """The labels of the series that match and began by `end_ms`, without reading a sample."""

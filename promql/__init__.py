@@ -12,7 +12,7 @@ from promql.labels import Labels, LabelSets, Matcher, derive
 from promql.limits import Limits
 from promql.parse import Query, parse
 from promql.result import Result
-from promql.source import STALE_NAN, Block, Hints, MemorySource, Part, Source
+from promql.source import STALE_NAN, Block, Hints, MemorySource, Part, Snapshots, Source, snapshot_of
 
 __all__ = [
     "STALE_NAN",
@@ -32,6 +32,7 @@ __all__ = [
     "PromQLError",
     "Query",
     "Result",
+    "Snapshots",
     "Source",
     "UnavailableError",
     "UnsupportedError",
@@ -39,4 +40,5 @@ __all__ = [
     "instant",
     "parse",
     "range",
+    "snapshot_of",
 ]

@@ -1,5 +1,6 @@
 """Which samples a query needs, fetched once per distinct need, and the latest of them at each step."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from promql.functions.info import info_matchers
 from promql.labels import Matcher, derive
 from promql.limits import Budget
-from promql.source import Block, Hints, Source, is_stale
+from promql.source import Block, Hints, Source, is_stale, snapshot_of
 from promql.sums import take
 from promql.syntax import Aggregate, At, Binary, Call, Negate, Node, Paren, Selector, Subquery, children
 from promql.values import Bools, Floats, Ints, Vector, join
@@ -111,13 +112,14 @@ class Planner:
 def fetch(needs: dict[int, Need], source: Source, budget: Budget) -> Fetched:
     """Ask the source once per distinct need, before anything is evaluated."""
     fetched = Fetched(needs)
-    for need in needs.values():
-        if need not in fetched.blocks:
-            budget.check_time()
-            answer = source.select(need.matchers, need.start_ms, need.end_ms, need.hints)
-            blocks = [_without_empty_labels(block) for block in answer]
-            budget.load(sum(len(block.labels) for block in blocks), sum(block.values.size for block in blocks))
-            fetched.blocks[need] = blocks
+    with snapshot_of(source) if len(needs) > 1 else nullcontext(source) as state:
+        for need in needs.values():
+            if need not in fetched.blocks:
+                budget.check_time()
+                answer = state.select(need.matchers, need.start_ms, need.end_ms, need.hints)
+                blocks = [_without_empty_labels(block) for block in answer]
+                budget.load(sum(len(block.labels) for block in blocks), sum(block.values.size for block in blocks))
+                fetched.blocks[need] = blocks
     return fetched
 
 

@@ -1,8 +1,9 @@
 """Where series come from: the protocol of a source, and one that holds its series in memory."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,6 +61,23 @@ class Source(Protocol):
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> list[Block]:
         """All series that match, with their samples from `start_ms` to `end_ms`; more on either side does no harm."""
         ...
+
+
+class Snapshots(Source, Protocol):
+    """A source that can hold one state of its data over several selections; a query's are made within one."""
+
+    def snapshot(self) -> AbstractContextManager[Source]:
+        """A source of the same kind for that state, for as long as it is entered."""
+        ...
+
+
+S = TypeVar("S", bound=Source)
+
+
+def snapshot_of(source: S) -> AbstractContextManager[S]:
+    """One state of the source's data, where it can hold one; else the source as it is."""
+    snapshot: Callable[[], AbstractContextManager[S]] | None = getattr(source, "snapshot", None)
+    return nullcontext(source) if snapshot is None else snapshot()
 
 
 def is_stale(values: Floats) -> Bools:

@@ -8,7 +8,8 @@ A source that is made for some workspaces sees nothing of others, whatever the e
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ from promql import Block, Hints, LabelSets, LimitError, Matcher, derive
 from usage import epoch, packed
 from usage.catalog import BY_SERIES, FAMILIES, KINDS, Family, bound, series_names
 from usage.copying import YEAR_2000, copied, copied_pieces
-from usage.directory import Directory, Group, directory, sizes_query, sizes_read
+from usage.directory import Directory, Group, Sizes, directory, sizes_query, sizes_read
 from usage.grid import BEYOND, Segment, after, grid_step, grid_times, knots, on_grid, segments, without
 from usage.measures import Floats, Ints
 
@@ -44,6 +45,33 @@ class PostgresSource:
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> list[Block]:
         """The series that match, on the grid that suits the hints, within [start_ms, end_ms]. Raises promql.LimitError."""
+        with self.snapshot() as state:
+            return state.select(matchers, start_ms, end_ms, hints)
+
+    def series(self, matchers: Sequence[Matcher], end_ms: int | None = None) -> list[dict[str, str]]:
+        """The labels of the series that match and began by `end_ms`, without reading a sample."""
+        with self.snapshot() as state:
+            return state.series(matchers, end_ms)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """One state of the tables: a record is in totals and rollups or in neither, and so for all selectors of a query."""
+        alone = not connection.in_atomic_block
+        with transaction.atomic(), connection.cursor() as cursor:
+            if alone:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield Snapshot(cursor, self._workspaces, self._now)
+
+
+class Snapshot:
+    """The series in one state of the tables."""
+
+    def __init__(self, cursor: CursorWrapper, workspaces: frozenset[str] | None, now: float | None) -> None:
+        self._cursor, self._workspaces, self._now = cursor, workspaces, now
+        self._tables: dict[tuple[int, frozenset[str]], Tables] = {}
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> list[Block]:
+        """See PostgresSource."""
         now = int(self._now if self._now is not None else time.time())
         named, others = split_name(matchers)
         names = {name for name in BY_SERIES if all(one.matches(name) for one in named)}
@@ -53,38 +81,51 @@ class PostgresSource:
         times = grid_times(start, end, step)
         if not len(times) or not names:
             return []
+        families = [family for family in FAMILIES if not names.isdisjoint(series_names(family))]
+        tables = self._read_tables(int(times[0]) - step, now, frozenset(family.kind for family in families))
+        based, ends = hints.func not in DIFFERENCES, hints.func in BY_ENDS and not hints.step_ms
+        reader = Reader(self._cursor, tables, times, step, now, window, based, ends)
         blocks: list[Block] = []
-        alone = not connection.in_atomic_block
-        with transaction.atomic(), connection.cursor() as cursor:
-            if alone:  # one snapshot for totals and rollups: a counter's base is one less the other
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            families = [family for family in FAMILIES if not names.isdisjoint(series_names(family))]
-            based, ends = hints.func not in DIFFERENCES, hints.func in BY_ENDS and not hints.step_ms
-            reader = Reader(cursor, families, times, step, now, window, based, ends)
-            for family in families:
-                wanted = [name for name in series_names(family) if name in names]
-                blocks += reader.blocks(family, wanted, others, self._workspaces)
+        for family in families:
+            wanted = [name for name in series_names(family) if name in names]
+            blocks += reader.blocks(family, wanted, others, self._workspaces)
         return blocks
 
+    def _read_tables(self, start: int, now: int, kinds: frozenset[str]) -> Tables:
+        if (start, kinds) not in self._tables:
+            buckets = packed.BUCKETS.format(start=start, end=now + BEYOND)
+            self._cursor.execute(f"SELECT s.*, ({buckets}), ({sizes_query(kinds)}) FROM ({epoch.READ}) AS s")
+            *state, packed_buckets, sizes = self._cursor.fetchone()
+            self._tables[start, kinds] = Tables(epoch.State(*state), frozenset(packed_buckets), sizes_read(sizes))
+        return self._tables[start, kinds]
+
     def series(self, matchers: Sequence[Matcher], end_ms: int | None = None) -> list[dict[str, str]]:
-        """The labels of the series that match and began by `end_ms`, without reading a sample."""
+        """See PostgresSource."""
         end = np.iinfo(np.int64).max if end_ms is None else end_ms // 1000
         found: list[dict[str, str]] = []
         named, others = split_name(matchers)
-        with connection.cursor() as cursor:
-            cursor.execute(sizes_query(KINDS))
-            sizes = sizes_read(cursor.fetchone()[0])
-            for family in FAMILIES:
-                names = [name for name in series_names(family) if all(one.matches(name) for one in named)]
-                values = family.split[1] if family.split else ("",)
-                for value in values if names else ():
-                    known = directory(cursor, family.kind, sizes)
-                    group = known.family(family, value).group(tuple(others), self._workspaces)
-                    first_at = known.begun(cursor, group, end)
-                    begun = [labels for labels, first in zip(group.labels, first_at, strict=True) if first <= end]
-                    for name in names:
-                        found += expanded(family, name, begun, others)
+        self._cursor.execute(sizes_query(KINDS))
+        sizes = sizes_read(self._cursor.fetchone()[0])
+        for family in FAMILIES:
+            names = [name for name in series_names(family) if all(one.matches(name) for one in named)]
+            values = family.split[1] if family.split else ("",)
+            for value in values if names else ():
+                known = directory(self._cursor, family.kind, sizes)
+                group = known.family(family, value).group(tuple(others), self._workspaces)
+                first_at = known.begun(self._cursor, group, end)
+                begun = [labels for labels, first in zip(group.labels, first_at, strict=True) if first <= end]
+                for name in names:
+                    found += expanded(family, name, begun, others)
         return found
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What is to be known of the tables before they are read: the epoch, the 5-minute buckets that are packed, how many dimensions."""
+
+    state: epoch.State
+    packed: frozenset[int]
+    sizes: Sizes
 
 
 def split_name(matchers: Sequence[Matcher]) -> tuple[list[Matcher], list[Matcher]]:
@@ -183,7 +224,7 @@ class Reader:
     def __init__(
         self,
         cursor: CursorWrapper,
-        families: Iterable[Family],
+        tables: Tables,
         times: Ints,
         step: int,
         now: int,
@@ -191,14 +232,10 @@ class Reader:
         based: bool,
         ends: bool,
     ) -> None:
+        self._cursor, self._packed, self._sizes = cursor, tables.packed, tables.sizes
+        self._times, self._step = times, step
         start, end = int(times[0]) - step, int(times[-1])
-        buckets = packed.BUCKETS.format(start=start, end=now + BEYOND)
-        sizes = sizes_query({family.kind for family in families})
-        cursor.execute(f"SELECT s.*, ({buckets}), ({sizes}) FROM ({epoch.READ}) AS s")
-        *state, packed_buckets, text = cursor.fetchone()
-        self._state, self._packed, self._sizes = epoch.State(*state), frozenset(packed_buckets), sizes_read(text)
-        self._cursor, self._times, self._step = cursor, times, step
-        parts = segments(start, max(end, start + 15), now, window, self._state)
+        parts = segments(start, max(end, start + 15), now, window, tables.state)
         self._knots = knots(parts)
         self._stretches: list[Stretch] = []
         column = 1
@@ -207,7 +244,7 @@ class Reader:
             self._stretches += stretch.ends(int(times[1]), int(times[-1])) if ends and len(times) > 2 else [stretch]
             column += part.buckets
         if based:
-            self._stretches += [Stretch(part, column, 1) for part in after(int(self._knots[-1]), now, self._state)]
+            self._stretches += [Stretch(part, column, 1) for part in after(int(self._knots[-1]), now, tables.state)]
             self._stretches.append(Stretch(Segment(TOTALS, 1, 0, 1), column + 1, 1))
 
     def blocks(

@@ -1,5 +1,6 @@
 """6: series as a server would have scraped them, whatever grain answers."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 import promql
+from alerts.series import PortalSource
 from portal.env import Config
 from tests.records import NOW, Sender, call
 from usage import retention, rollup
@@ -18,7 +20,7 @@ from usage.copying import copied, copied_bytes
 from usage.epoch import State
 from usage.exposition import exposition
 from usage.grid import segments
-from usage.series import PostgresSource
+from usage.series import PostgresSource, Snapshot
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 START = NOW.replace(minute=0, second=0)
@@ -127,6 +129,25 @@ def test_what_one_time_needs_is_what_a_range_needs_there(sender: Sender) -> None
                     np.testing.assert_allclose(
                         found.values, wanted.values[order], rtol=1e-12, err_msg=f"{text} {seconds}"
                     )
+
+
+def test_all_selectors_of_a_query_see_one_state(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    sender.post([call()])
+    at = NOW + timedelta(minutes=1)
+    both = "llm_provider_request_seconds_count - on (model) sum by (model) (compozy_llm_usage_events_total)"
+    selected = Snapshot.select
+
+    def send_between(self: Snapshot, *args: Any) -> list[promql.Block]:
+        found = selected(self, *args)
+        thread = threading.Thread(target=lambda: (sender.post([call()]), connection.close()))
+        thread.start()
+        thread.join()
+        return found
+
+    monkeypatch.setattr(Snapshot, "select", send_between)
+    for source in (PostgresSource(now=at.timestamp()), PortalSource(now=at.timestamp())):
+        result = promql.instant(both, source, int(at.timestamp() * 1000))
+        assert result.values.tolist() == [[0.0]]
 
 
 def test_no_expression_reaches_another_workspace(sender: Sender) -> None:
