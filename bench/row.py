@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
+import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypedDict
 
 
@@ -40,16 +40,13 @@ def row(name: str, value: float, baseline: float, unit: str, bound: str, note: s
 
 
 def added_mib(action: Callable[[], object]) -> str:
-    """What an action adds to the process's memory at its peak, as Linux counts it; for a note."""
-    clear, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-    if not clear.exists():
-        return "peak unknown"
-    clear.write_text("5")  # the peak is counted anew from here
-    sizes = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    """What an action takes of this process's memory at its peak, beyond what it found; for a note."""
+    tracemalloc.start()
+    found = tracemalloc.get_traced_memory()[0]
     action()
-    peaks = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    added = int(peaks["VmHWM"].split()[0]) - int(sizes["VmRSS"].split()[0])
-    return f"peak +{added / 1024:,.0f} MiB"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return f"peak +{(peak - found) / 2**20:,.0f} MiB"
 
 
 def median_seconds(action: Callable[[], object], times: int = 7) -> float:

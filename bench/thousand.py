@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import partial
 
 from django.db import connection
 
@@ -63,13 +62,14 @@ def measure_thousand(end: int) -> Row:
         cursor.execute("SELECT pg_backend_pid()")
         backend = int(cursor.fetchone()[0])
     seconds, reads = [], 0
+    last = dt.datetime.fromtimestamp(end, dt.UTC)
     for number in range(TICKS):
         source = Counting(PostgresSource(now=end))
-        now = dt.datetime.fromtimestamp(end, dt.UTC) - dt.timedelta(minutes=TICKS - number)
         started = core_seconds(backend)
-        added = added_mib(partial(tick, now, source))
+        tick(last - dt.timedelta(minutes=TICKS - number), source)
         seconds.append(core_seconds(backend) - started)
         reads = max(reads, source.reads)
+    added = added_mib(lambda: tick(last, PostgresSource(now=end)))
     broken = Rule.objects.exclude(health="ok").first()
     if broken is not None:
         raise SystemExit(f"{broken.name} was not evaluated: {broken.last_error}")
