@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import shutil
@@ -78,6 +79,7 @@ def main() -> None:
     prometheus, promtool = (Path(str(program)) for program in programs)
     history = fill()
     series = scraped(history)
+    gc.freeze()  # millions of samples, that the portal's process does not hold for Python to look through
     with (
         tempfile.TemporaryDirectory() as folder,
         serve_prometheus(prometheus, promtool, Path(folder), series) as server,
