@@ -168,9 +168,13 @@ class Sums(NamedTuple):
         np.add.at(matrix, place, self.matrix)
         return Sums(starts, owners, matrix)
 
+    def coarser(self, grain: int) -> Sums:
+        """The same in buckets of a grain (seconds)."""
+        return self if grain == 15 else self.moved(self.buckets // grain * grain)
+
     def only(self, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Sums:
         """Some of the rows."""
-        return Sums(self.buckets[rows], self.owners[rows], self.matrix[rows])
+        return self if rows.all() else Sums(self.buckets[rows], self.owners[rows], self.matrix[rows])
 
 
 def sums_of(kind: str, owners: Ints, at: Floats, given: Mapping[str, Floats]) -> Sums:
@@ -212,8 +216,10 @@ def rollups(
         (300, state.floor_5m, state.floor_15s),
         (3600, state.floor_1h, state.floor_5m),
     ):
-        chosen = [one.only((one.buckets >= floor) & (one.buckets < ceiling)) for one in parts]
-        every += [(grain, one.moved(one.buckets // grain * grain)) for one in chosen if len(one.owners)]
+        for one in parts:
+            chosen = (one.buckets >= floor) & (one.buckets < ceiling)
+            if chosen.any():
+                every.append((grain, one.only(chosen).coarser(grain)))
     return sum_arrays(every)
 
 

@@ -64,19 +64,14 @@ BEGIN
         event_id, at, received_at, receipt, key_id, dimension_id, trace_id, span_id, prompt_tokens, completion_tokens, cached_tokens,
         reasoning_tokens, cost_usd, duration_seconds, rate_limit_delay_seconds, value, price_source, attributes, overflow
     )
-    SELECT r.event, to_timestamp(r.at), to_timestamp(usage_store.received), usage_store.receipt, usage_store.sender, r.dimension,
-        coalesce(r.trace, ''), coalesce(r.span, ''), nullif(r.prompt, 'NaN')::bigint, nullif(r.completion, 'NaN')::bigint,
-        nullif(r.cached, 'NaN')::bigint, nullif(r.reasoning, 'NaN')::bigint, nullif(r.cost, 'NaN'), nullif(r.duration, 'NaN'),
-        nullif(r.delay, 'NaN'), nullif(r.gauge, 'NaN'), usage_store.sources[r.source], nullif(r.attributes, '')::jsonb,
-        nullif(usage_store.overflows[r.overflow], '')::jsonb
-    FROM unnest(
-        usage_store.events, usage_store.times, usage_store.dimensions, usage_store.traces, usage_store.spans,
-        usage_store.prompt_tokens, usage_store.completion_tokens, usage_store.cached_tokens, usage_store.reasoning_tokens,
-        usage_store.cost_usd, usage_store.duration_seconds, usage_store.rate_limit_delay_seconds, usage_store.value,
-        usage_store.source_places, usage_store.attributes, usage_store.overflow_places
-    ) AS r (
-        event, at, dimension, trace, span, prompt, completion, cached, reasoning, cost, duration, delay, gauge, source, attributes, overflow
-    );
+    SELECT events[n], to_timestamp(times[n]), to_timestamp(received), usage_store.receipt, sender, dimensions[n],
+        coalesce(trace, ''), coalesce(span, ''), nullif(usage_store.prompt_tokens[n], 'NaN')::bigint,
+        nullif(usage_store.completion_tokens[n], 'NaN')::bigint, nullif(usage_store.cached_tokens[n], 'NaN')::bigint,
+        nullif(usage_store.reasoning_tokens[n], 'NaN')::bigint, nullif(usage_store.cost_usd[n], 'NaN'),
+        nullif(usage_store.duration_seconds[n], 'NaN'), nullif(usage_store.rate_limit_delay_seconds[n], 'NaN'),
+        nullif(usage_store.value[n], 'NaN'), sources[source], nullif(attribute, '')::jsonb, nullif(overflows[overflow_places[n]], '')::jsonb
+    -- Elements of one size are found at once where they are; to unnest all of the columns took half the time of the insert.
+    FROM unnest(source_places, traces, spans, attributes) WITH ORDINALITY AS r (source, trace, span, attribute, n);
     INSERT INTO usage_receipt (
         id, received_at, key_id, workspace_id, state, accepted, duplicates, rejected, reasons, body_bytes, seconds, stored_at
     ) VALUES (
