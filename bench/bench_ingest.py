@@ -26,7 +26,7 @@ from pathlib import Path
 import psycopg
 
 from bench.row import row
-from usage import keys
+from usage import keys, partitions
 from usage.models import Workspace
 
 BATCH, CLIENTS = 500, 2
@@ -121,12 +121,13 @@ def wait_for(url: str) -> None:
 
 
 def baseline_table(url: str) -> None:
-    """A table like the one of records, with a partition like its."""
+    """A table like the one of records, with a partition like its, indexes included."""
     with psycopg.connect(url) as connection:
         connection.execute(
             "CREATE TABLE bench_record (LIKE usage_record INCLUDING DEFAULTS INCLUDING INDEXES) PARTITION BY RANGE (at)"
         )
         connection.execute("CREATE TABLE bench_record_all PARTITION OF bench_record DEFAULT")
+        connection.execute(f"CREATE UNIQUE INDEX ON bench_record_all ({partitions.RECORDS.unique})")
 
 
 def newest_batches(url: str) -> list[bytes]:

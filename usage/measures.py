@@ -13,6 +13,7 @@ from usage.catalog import KINDS
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 AnyInts = NDArray[Any]
+Bools = NDArray[np.bool_]
 
 
 def optional(values: Sequence[float | None]) -> Floats:

@@ -104,6 +104,9 @@ class Record(models.Model):
     at = models.DateTimeField()
     received_at = models.DateTimeField()
     receipt = models.UUIDField()
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="+"
+    )
     key = models.ForeignKey(ApiKey, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="+")
     dimension = models.ForeignKey(Dimension, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
     trace_id = models.TextField()

@@ -16,10 +16,11 @@ LOCK = 7_310_003
 
 @dataclass(frozen=True)
 class Partitioned:
-    """A table, and whether its partitions span a day or a month."""
+    """A table, whether its partitions span a day or a month, and by what a row is unique in its partition (beyond the table's own keys)."""
 
     table: str
     monthly: bool = False
+    unique: str = ""
 
     def span(self, at: datetime) -> tuple[datetime, datetime]:
         """The partition's bounds around `at`, UTC; the end is exclusive."""
@@ -34,7 +35,7 @@ class Partitioned:
         return f"{self.table}_{self.span(at)[0]:{'%Y%m' if self.monthly else '%Y%m%d'}}"
 
 
-RECORDS = Partitioned("usage_record")
+RECORDS = Partitioned("usage_record", unique="event_id, workspace_id")
 RECEIPTS = Partitioned("usage_receipt")
 GAUGES = Partitioned("usage_gauge_sample")
 ROLLUP_15S = Partitioned("usage_rollup_15s")
@@ -57,13 +58,15 @@ def ensure(parent: Partitioned, times: Iterable[datetime]) -> None:
     if not missing:
         return
     with transaction.atomic(), connection.cursor() as cursor:
-        # CREATE … IF NOT EXISTS still fails when two run at once.
+        # One at a time: CREATE … IF NOT EXISTS still fails when two run at once.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         for name, (start, end) in sorted(missing.items()):
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {parent.table} FOR VALUES FROM (%s) TO (%s)",
-                [start.isoformat(), end.isoformat()],
-            )
+            cursor.execute("SELECT to_regclass(%s) IS NULL", [name])
+            if cursor.fetchone()[0]:
+                bounds = [start.isoformat(), end.isoformat()]
+                cursor.execute(f"CREATE TABLE {name} PARTITION OF {parent.table} FOR VALUES FROM (%s) TO (%s)", bounds)
+                if parent.unique:
+                    cursor.execute(f"CREATE UNIQUE INDEX {name}_unique ON {name} ({parent.unique})")
     _seen.update(missing)
 
 

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from usage.catalog import KINDS, UNKNOWN
-from usage.measures import Floats, Ints, optional
+from usage.measures import Bools, Floats, Ints, optional
 from usage.price import Pricer
 from usage.records import AnyRecord, Decoded, LlmCall, Rejection, not_identifiers
 
@@ -56,7 +56,8 @@ class Bounds:
 class Columns:
     """Rows to be stored, a column each: event ids as 16 bytes, epoch seconds, `numbers` by field (NaN: absent).
 
-    `keys` are the rows' distinct dimensions and `price_sources` sources, `key_of` and `source_of` which of them each row has. `ghosts` is how many rows,
+    `keys` are the rows' distinct dimensions and `price_sources` sources, `key_of` and `source_of` which of them each row has.
+    `timeless` are events that did not say when they happened. `ghosts` is how many rows,
     at the end, are no records but count.
     """
 
@@ -70,6 +71,7 @@ class Columns:
     trace_ids: Sequence[str]
     span_ids: Sequence[str]
     attributes: Sequence[str]
+    timeless: Bools
     ghosts: int = 0
 
     def __len__(self) -> int:
@@ -92,6 +94,7 @@ class Columns:
             [self.trace_ids[row] for row in chosen],
             [self.span_ids[row] for row in chosen],
             [self.attributes[row] for row in chosen],
+            self.timeless[rows],
             int((rows >= len(self) - self.ghosts).sum()),
         )
 
@@ -118,6 +121,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
         [text for one in parts for text in one.trace_ids],
         [text for one in parts for text in one.span_ids],
         [text for one in parts for text in one.attributes],
+        np.concatenate([one.timeless for one in parts]),
         sum(one.ghosts for one in parts),
     )
 
@@ -159,10 +163,10 @@ def epoch_seconds(given: Sequence[datetime | float | None], received_at: float) 
     )
 
 
-def event_bytes(given: Sequence[uuid.UUID | None], receipt: uuid.UUID, indexes: Sequence[int]) -> list[bytes]:
+def event_bytes(records: Sequence[AnyRecord], receipt: uuid.UUID, indexes: Sequence[int]) -> list[bytes]:
     """The event ids, 16 bytes each. A record without one is given one made of the receipt and its place."""
-    pairs = zip(given, indexes, strict=True)
-    events = [uuid.uuid5(receipt, str(index)) if event is None else event for event, index in pairs]
+    pairs = zip(records, indexes, strict=True)
+    events = [record.event_id or uuid.uuid5(receipt, str(index)) for record, index in pairs]
     return [number.to_bytes(16, "big") for number in map(_integer, events)]
 
 
@@ -175,6 +179,7 @@ def prepare(
     `pricer` nothing is priced (prices are in Postgres, which may be away when only the answer is needed).
     """
     rejected, parts = list(decoded.rejected), []
+    events = event_bytes(decoded.records, receipt, decoded.indexes)
     kinds: dict[type[AnyRecord], None] = dict.fromkeys(map(type, decoded.records))
     for kind in kinds:
         chosen = [place for place, record in enumerate(decoded.records) if type(record) is kind]
@@ -185,7 +190,7 @@ def prepare(
         )
         first, identity_of = identified(kind.identities(given))
         labels = [(str(kind.__struct_config__.tag), *records[row].labels(workspace)) for row in first]
-        columns = read(given, labels, identity_of, event_bytes(given["event_id"], receipt, indexes), received_at)
+        columns = read(given, labels, identity_of, [events[place] for place in chosen], received_at)
         wrong = problems(columns, given, workspace, bounds)
         rejected += [Rejection(indexes[row], *why, raw=msgspec.json.encode(records[row])) for row, why in wrong.items()]
         good = np.ones(len(records), dtype=bool)
@@ -228,6 +233,7 @@ def read(
         given["trace_id"],
         given["span_id"],
         [""] * len(event_ids),
+        np.array([at is None for at in given["at"]], dtype=bool),
     )
 
 
@@ -276,6 +282,7 @@ def ghosts(rejected: Sequence[Rejection], receipt: uuid.UUID, workspace: str, re
         texts,
         texts,
         texts,
+        np.ones(len(found), dtype=bool),
         ghosts=len(found),
     )
 

@@ -14,21 +14,22 @@ from usage.prepare import NUMBERS, Columns, DimensionKey
 
 
 def arrays_of(columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]) -> dict[str, PostgresArray]:
-    """The columns of the records among the rows."""
-    rows = len(columns) - columns.ghosts
-    key_of = columns.key_of[:rows]
+    """The columns of the records among the rows, by ascending event."""
+    events = columns.event_ids
+    order = sorted(range(len(columns) - columns.ghosts), key=events.__getitem__)
+    key_of = columns.key_of[order]
     owners = [interned[key] for key in columns.keys]
     overflows = [overflow(key) if one.overflow else "" for key, one in zip(columns.keys, owners, strict=True)]
     return {
-        "events": uuids(b"".join(columns.event_ids[:rows])),
-        "times": float8(columns.at[:rows]),
+        "events": uuids(b"".join([events[row] for row in order])),
+        "times": float8(columns.at[order]),
         "dimensions": int8(np.array([one.id for one in owners], dtype=np.int64)[key_of]),
-        "traces": sparse_texts(columns.trace_ids[:rows]),
-        "spans": sparse_texts(columns.span_ids[:rows]),
-        **{name: numbers(columns.numbers[name][:rows]) for name in NUMBERS},
+        "traces": sparse_texts(columns.trace_ids, order),
+        "spans": sparse_texts(columns.span_ids, order),
+        **{name: numbers(columns.numbers[name][order]) for name in NUMBERS},
         "sources": texts(columns.price_sources),
-        "source_places": int8(columns.source_of[:rows] + 1),
-        "attributes": sparse_texts(columns.attributes[:rows]),
+        "source_places": int8(columns.source_of[order] + 1),
+        "attributes": sparse_texts(columns.attributes, order),
         "overflows": texts(overflows if any(overflows) else []),
         "overflow_places": int8(key_of + 1),
     }
@@ -39,9 +40,9 @@ def numbers(values: Floats) -> PostgresArray:
     return float8([] if np.isnan(values).all() else values)
 
 
-def sparse_texts(values: Sequence[str]) -> PostgresArray:
+def sparse_texts(values: Sequence[str], order: Sequence[int]) -> PostgresArray:
     """Texts, "" for absent ones; none at all where all are absent."""
-    return texts(values if any(values) else [])
+    return texts([values[row] for row in order] if any(values) else [])
 
 
 def overflow(key: DimensionKey) -> str:

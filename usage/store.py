@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from django.db import connection
+from django.db import OperationalError, connection
 from psycopg.types.numeric import Int8
 
 from usage import dimensions, epoch, partitions
 from usage.arrays import float8, int8, uuids
-from usage.measures import Floats, Ints, grouped, summed
+from usage.measures import Bools, Floats, Ints, grouped, summed
 from usage.prepare import Columns, DimensionKey
 from usage.raw_rows import arrays_of
 from usage.records import Rejection
@@ -30,6 +30,8 @@ from usage.records import Rejection
 REASONS_KEPT = 100
 LOCK_WAIT = "15s"
 TOTALS = 0  # their grain
+# Each try knows more of what others have stored meanwhile; past these the batch goes to the spool.
+MOST_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,11 @@ class Stored:
 
 
 class Answer(NamedTuple):
-    """What `usage_store` says: whether it stored, the epoch, and whose claims are new where some are not."""
+    """What `usage_store` says: whether it stored, the epoch, and which events and claims it knew already."""
 
     stored: bool
     state: epoch.State
-    fresh: frozenset[bytes] | None
+    known: frozenset[bytes]
 
 
 @dataclass
@@ -79,14 +81,15 @@ def store(batch: Batch, columns: Columns, rejected: Sequence[Rejection]) -> Stor
     interned = dimensions.intern(first_buckets(columns, batch))
     kept = columns.keep(first_of_each(columns.event_ids))
     connection.ensure_connection()
-    while not (answer := ask(batch, columns, kept, rejected, interned)).stored:
+    for _ in range(MOST_TRIES):
+        answer = ask(batch, columns, kept, rejected, interned)
+        if answer.stored:
+            accepted = len(kept) - kept.ghosts
+            return Stored(accepted, len(columns) - columns.ghosts - accepted)
         memory.state = answer.state
-        if answer.fresh is not None:
-            claims = claims_of(kept.event_ids, batch.workspace_id)
-            new = [row for row, claim in enumerate(claims) if claim in answer.fresh]
-            kept = kept.keep(np.array(new, dtype=np.int64))
-    accepted = len(kept) - kept.ghosts
-    return Stored(accepted, len(columns) - columns.ghosts - accepted)
+        pairs = zip(kept.event_ids, claims_of(kept.event_ids, batch.workspace_id), strict=True)
+        kept = kept.keep(np.flatnonzero([answer.known.isdisjoint(pair) for pair in pairs]))
+    raise OperationalError(f"other batches brought the same events {MOST_TRIES} times while this one was stored")
 
 
 def ask(
@@ -98,11 +101,12 @@ def ask(
 ) -> Answer:
     """Have the rows that are kept stored, if they are new and the epoch is as remembered."""
     accepted = len(kept) - kept.ghosts
+    timeless = [kept.event_ids[row] for row in np.flatnonzero(kept.timeless).tolist()]
     values = {
         "lock": Int8(epoch.LOCK),
         "wait": LOCK_WAIT,
         "floors": float8(memory.state[1:]),
-        "claimed": uuids(b"".join(sorted(claims_of(kept.event_ids, batch.workspace_id)))),
+        "claimed": uuids(b"".join(sorted(claims_of(timeless, batch.workspace_id)))),
         **receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected),
         **arrays_of(kept, interned),
         **rollups(memory.state, batch, kept, interned),
@@ -110,10 +114,10 @@ def ask(
         **earlier(kept, interned),
     }
     given = ", ".join(f"{name} => %({name})s" for name in values)
-    stored, *state, fresh = epoch.prepared(
-        f"SELECT u.stored, {epoch.COLUMNS.format('(u.state)')}, u.fresh FROM usage_store({given}) u", values
+    stored, *state, known = epoch.prepared(
+        f"SELECT u.stored, {epoch.COLUMNS.format('(u.state)')}, u.known FROM usage_store({given}) u", values
     )
-    return Answer(stored, epoch.State(*state), None if fresh is None else frozenset(one.bytes for one in fresh))
+    return Answer(stored, epoch.State(*state), frozenset(event.bytes for event in known or ()))
 
 
 def persist_keys(batch: Batch) -> list[tuple[DimensionKey, DimensionKey]]:
@@ -148,7 +152,8 @@ def first_of_each(event_ids: Sequence[bytes]) -> Ints:
 
 
 def claims_of(event_ids: Sequence[bytes], workspace_id: int) -> list[bytes]:
-    """What is remembered of events: their ids, turned into others in each workspace, as two may be sent the same event."""
+    """What is remembered of events that do not say when they happened: their ids, turned into others in each workspace, as two may be
+    sent the same event."""
     mask = np.frombuffer(blake2b(workspace_id.to_bytes(8, "big"), digest_size=16).digest(), dtype=np.uint8)
     data = (np.frombuffer(b"".join(event_ids), dtype=np.uint8).reshape(-1, 16) ^ mask).tobytes()
     return [data[start : start + 16] for start in range(0, len(data), 16)]
@@ -172,7 +177,7 @@ class Sums(NamedTuple):
         """The same in buckets of a grain (seconds)."""
         return self if grain == 15 else self.moved(self.buckets // grain * grain)
 
-    def only(self, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Sums:
+    def only(self, rows: Bools) -> Sums:
         """Some of the rows."""
         return self if rows.all() else Sums(self.buckets[rows], self.owners[rows], self.matrix[rows])
 

@@ -76,8 +76,24 @@ def test_another_method_is_refused_in_the_api_s_words(sender: Sender) -> None:
     assert sender.client.post(f"/api/v1/receipts/{uuid.uuid4()}")["Allow"] == "GET"
 
 
+def test_an_event_is_one_within_the_day_that_it_names(sender: Sender) -> None:
+    record = call()
+    assert sender.post([record]).json()["accepted"] == 1
+    assert sender.post([{**record, "at": (NOW + timedelta(hours=3)).isoformat()}]).json()["duplicates"] == 1
+    assert sender.post([{**record, "at": (NOW + timedelta(days=1)).isoformat()}]).json()["accepted"] == 1
+    assert measures()["count"] == 2
+
+
+def test_an_event_that_names_no_time_is_one_whenever_it_comes(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = [call(at=None), call(at=None), call()]
+    assert sender.post(batch).json()["accepted"] == 3
+    later = timezone.now() + timedelta(days=2)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    assert sender.post([*batch, call(at=None)]).json()["duplicates"] == 3
+
+
 def test_two_workspaces_may_be_sent_the_same_event(sender: Sender) -> None:
-    batch = [call(), call()]
+    batch = [call(), call(at=None)]
     key, plaintext = keys.create_key(
         "mirror", Workspace.objects.create(slug="staging", name="Staging"), ["ingest", "backfill"]
     )

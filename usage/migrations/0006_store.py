@@ -8,15 +8,29 @@ from django.db import migrations
 FORWARD = """
 DROP FUNCTION usage_claim;
 
+-- An event that says when it happened is unique in the raw rows of that day: each partition has such an index (usage.partitions makes
+-- it for new ones). Ids of other events, and of refused ones, which leave no row, go to usage_event_seen as before.
+ALTER TABLE usage_record ADD COLUMN workspace_id bigint;
+UPDATE usage_record r SET workspace_id = k.workspace_id FROM usage_apikey k WHERE k.id = r.key_id;
+DO $$
+DECLARE
+    partition regclass;
+BEGIN
+    FOR partition IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'usage_record'::regclass LOOP
+        EXECUTE format('CREATE UNIQUE INDEX %I ON %s (event_id, workspace_id)', partition::text || '_unique', partition);
+    END LOOP;
+END
+$$;
+
 -- Ids of rows need not be without gaps: a session takes many at a time, so that not each row goes to the sequence.
 ALTER TABLE usage_record ALTER COLUMN id SET CACHE 500;
 ALTER TABLE usage_rollup_15s ALTER COLUMN id SET CACHE 100;
 
--- Stores a batch, each event once (see usage.store). Where it cannot, it changes nothing and says what to leave out: `stored` is
--- false, and the caller asks again with the events that are `fresh` (NULL: all), split at the floors of `state`.
+-- Stores a batch, each event once (see usage.store). Where it cannot, it changes nothing and says why: `stored` is false, and the
+-- caller asks again without the events and claims that are `known`, with the sums split at the floors of `state`.
 --
--- Event ids come distinct and sorted, sums sorted by grain, bucket and owner, so that two batches that share rows wait for each other
--- in one order and cannot deadlock. NaN is NULL; an empty array is a column of NULLs. A place counts from 1.
+-- Claims and events come distinct and sorted, sums sorted by grain, bucket and owner, so that two batches that share rows wait for each
+-- other in one order and cannot deadlock. NaN is NULL; an empty array is a column of NULLs. A place counts from 1.
 CREATE FUNCTION usage_store(
     lock bigint, wait text, floors double precision[], claimed uuid[],
     -- the receipt
@@ -33,7 +47,7 @@ CREATE FUNCTION usage_store(
     -- the gauges' last samples, and counters that began earlier than was known
     gauge_buckets bigint[], gauges bigint[], gauge_times double precision[], gauge_values double precision[],
     earlier bigint[], earlier_times double precision[],
-    OUT stored boolean, OUT state usage_epoch, OUT fresh uuid[]
+    OUT stored boolean, OUT state usage_epoch, OUT known uuid[]
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
@@ -45,33 +59,41 @@ BEGIN
     IF NOT stored THEN
         RETURN;
     END IF;
-    stored := state.generation = 0
-        OR NOT EXISTS (SELECT FROM usage_event_seen s WHERE s.event_id = ANY (claimed) AND s.generation < state.generation);
-    IF stored THEN
-        BEGIN
-            INSERT INTO usage_event_seen (generation, event_id) SELECT state.generation, unnest(claimed);
-        EXCEPTION WHEN unique_violation THEN
-            stored := false;
-        END;
-    END IF;
-    IF NOT stored THEN
-        SELECT coalesce(array_agg(given.id), '{}') INTO fresh FROM unnest(claimed) AS given (id)
-        WHERE NOT EXISTS (SELECT FROM usage_event_seen s WHERE s.event_id = given.id AND s.generation <= state.generation);
+    BEGIN
+        stored := state.generation = 0 OR NOT EXISTS (
+            SELECT FROM usage_event_seen s WHERE s.event_id = ANY (claimed) AND s.generation < state.generation
+        );
+        IF NOT stored THEN
+            RAISE unique_violation;
+        END IF;
+        INSERT INTO usage_event_seen (generation, event_id) SELECT state.generation, unnest(claimed);
+        INSERT INTO usage_record (
+            event_id, at, received_at, receipt, workspace_id, key_id, dimension_id, trace_id, span_id, prompt_tokens, completion_tokens, cached_tokens,
+            reasoning_tokens, cost_usd, duration_seconds, rate_limit_delay_seconds, value, price_source, attributes, overflow
+        )
+        SELECT events[n], to_timestamp(times[n]), to_timestamp(received), usage_store.receipt, workspace, sender, dimensions[n],
+            coalesce(trace, ''), coalesce(span, ''), nullif(usage_store.prompt_tokens[n], 'NaN')::bigint,
+            nullif(usage_store.completion_tokens[n], 'NaN')::bigint, nullif(usage_store.cached_tokens[n], 'NaN')::bigint,
+            nullif(usage_store.reasoning_tokens[n], 'NaN')::bigint, nullif(usage_store.cost_usd[n], 'NaN'),
+            nullif(usage_store.duration_seconds[n], 'NaN'), nullif(usage_store.rate_limit_delay_seconds[n], 'NaN'),
+            nullif(usage_store.value[n], 'NaN'), sources[source], nullif(attribute, '')::jsonb, nullif(overflows[overflow_places[n]], '')::jsonb
+        -- Elements of one size are found at once where they are; to unnest all of the columns took half the time of the insert.
+        FROM unnest(source_places, traces, spans, attributes) WITH ORDINALITY AS r (source, trace, span, attribute, n);
+    EXCEPTION WHEN unique_violation THEN
+        stored := false;
+        SELECT array_agg(id) INTO known FROM (
+            SELECT s.event_id FROM usage_event_seen s WHERE s.event_id = ANY (claimed) AND s.generation <= state.generation
+            UNION ALL
+            SELECT given.id FROM unnest(events, times) AS given (id, at), LATERAL (
+                SELECT to_timestamp(floor(given.at / 86400) * 86400) AS midnight
+            ) AS day
+            WHERE EXISTS (
+                SELECT FROM usage_record r WHERE r.event_id = given.id AND r.workspace_id = workspace
+                AND r.at >= midnight AND r.at < midnight + interval '24 hours'
+            )
+        ) AS found (id);
         RETURN;
-    END IF;
-
-    INSERT INTO usage_record (
-        event_id, at, received_at, receipt, key_id, dimension_id, trace_id, span_id, prompt_tokens, completion_tokens, cached_tokens,
-        reasoning_tokens, cost_usd, duration_seconds, rate_limit_delay_seconds, value, price_source, attributes, overflow
-    )
-    SELECT events[n], to_timestamp(times[n]), to_timestamp(received), usage_store.receipt, sender, dimensions[n],
-        coalesce(trace, ''), coalesce(span, ''), nullif(usage_store.prompt_tokens[n], 'NaN')::bigint,
-        nullif(usage_store.completion_tokens[n], 'NaN')::bigint, nullif(usage_store.cached_tokens[n], 'NaN')::bigint,
-        nullif(usage_store.reasoning_tokens[n], 'NaN')::bigint, nullif(usage_store.cost_usd[n], 'NaN'),
-        nullif(usage_store.duration_seconds[n], 'NaN'), nullif(usage_store.rate_limit_delay_seconds[n], 'NaN'),
-        nullif(usage_store.value[n], 'NaN'), sources[source], nullif(attribute, '')::jsonb, nullif(overflows[overflow_places[n]], '')::jsonb
-    -- Elements of one size are found at once where they are; to unnest all of the columns took half the time of the insert.
-    FROM unnest(source_places, traces, spans, attributes) WITH ORDINALITY AS r (source, trace, span, attribute, n);
+    END;
     INSERT INTO usage_receipt (
         id, received_at, key_id, workspace_id, state, accepted, duplicates, rejected, reasons, body_bytes, seconds, stored_at
     ) VALUES (
