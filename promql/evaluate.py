@@ -82,7 +82,7 @@ class _Evaluation:
         self._budget = Budget(limits)
         if max(abs(start_ms), abs(end_ms), step_ms, abs(lookback_ms)) > MAX_MILLISECONDS:
             raise EvalError("a time of the evaluation is out of range")
-        self._budget.check_depth(syntax.depth(query.expr))
+        self._budget.check_depth(query.depth)
         self._budget.check_steps((end_ms - start_ms) // step_ms + 1 if step_ms else 1)
         self.times = np.arange(start_ms, end_ms + 1, step_ms or 1, dtype=np.int64)
         self._planner = Planner(start_ms, end_ms, lookback_ms, DEFAULT_SUBQUERY_STEP_MS)

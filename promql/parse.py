@@ -60,6 +60,11 @@ class Query:
         return [name for name in names if name]
 
     @cached_property
+    def depth(self) -> int:
+        """Levels of the expression."""
+        return syntax.depth(self.expr)
+
+    @cached_property
     def selectors(self) -> tuple[tuple[tuple[Matcher, ...], int], ...]:
         """Matchers and range (ms; 0 for an instant one) of each selector."""
         nodes = [node for node in syntax.walk(self.expr) if isinstance(node, syntax.Selector)]

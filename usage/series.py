@@ -169,10 +169,11 @@ class Counters:
             if part.table == TOTALS
             else f"bucket >= to_timestamp({part.start}) AND bucket < to_timestamp({part.end})"
         )
-        cells = [f"coalesce(measures[{self.slot + cell + 1}], 0)" for cell in range(self.width)]
+        cells = [f"measures[{self.slot + cell + 1}]" for cell in range(self.width)]
+        shown = ", ".join(f"coalesce({f'sum({cell})' if summed else cell}, 0)" for cell in cells)
         bucket = f"to_timestamp({part.start})" if summed else "bucket"
         return (
-            f"SELECT {number}::bigint, {bucket}, dimension_id, {', '.join(f'sum({one})' if summed else one for one in cells)}"
+            f"SELECT {number}::bigint, {bucket}, dimension_id, {shown}"
             f" FROM {part.table} WHERE {when} AND dimension_id = ANY({self.group.listed})"
             f"{' GROUP BY dimension_id' if summed else ''}"
         )
