@@ -156,11 +156,14 @@ def attributes_text(attributes: dict[str, Any] | None, bounds: Bounds) -> str:
 
 
 def epoch_seconds(given: Sequence[datetime | float | None], received_at: float) -> Floats:
-    """When each record happened: its `at`, else when it was received."""
-    return np.array(
-        [received_at if at is None else at.timestamp() if isinstance(at, datetime) else at for at in given],
-        dtype=np.float64,
-    )
+    """When each record happened: its `at`, else when it was received, in whole microseconds.
+
+    Postgres keeps no finer times: one that it rounded up could lie in the next day, where its event is not looked for.
+    """
+    seconds = [received_at if at is None else at.timestamp() if isinstance(at, datetime) else at for at in given]
+    with np.errstate(over="ignore"):  # what is too large to be rounded is refused as ahead of the clock
+        rounded: Floats = np.rint(np.array(seconds, dtype=np.float64) * 1e6) / 1e6
+    return rounded
 
 
 def event_bytes(records: Sequence[AnyRecord], receipt: uuid.UUID, indexes: Sequence[int]) -> list[bytes]:

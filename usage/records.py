@@ -246,9 +246,10 @@ class Unreadable(ValueError):
 
 
 def rejection(index: int, error: msgspec.MsgspecError, raw: bytes) -> Rejection:
-    """A refusal with the field that msgspec's message names."""
-    match = _PATH.match(str(error))
-    text, path = (match["error"], match["field"] or "") if match else (str(error), "")
+    """A refusal with the field that msgspec's message names. What it quotes may hold NUL, which Postgres cannot keep."""
+    message = str(error).replace("\x00", "\ufffd")
+    match = _PATH.match(message)
+    text, path = (match["error"], match["field"] or "") if match else (message, "")
     named = _UNKNOWN_FIELD.search(text)
     return Rejection(index, path or (named[1] if named else ""), text, raw)
 

@@ -141,6 +141,15 @@ def test_a_bad_record_is_refused_and_the_good_ones_are_kept(sender: Sender) -> N
     assert Receipt.objects.get().reasons == answer["rejected"]
 
 
+def test_a_reason_that_names_a_nul_character_can_be_kept(sender: Sender) -> None:
+    answer = sender.post([call(), {"kind": "llm_call", "a\x00b": 1}]).json()
+    assert (answer["accepted"], "spooled" in answer) == (1, False)
+    assert answer["rejected"] == [
+        {"index": 1, "field": "a\ufffdb", "error": "Object contains unknown field `a\ufffdb`"}
+    ]
+    assert Receipt.objects.get().reasons == answer["rejected"]
+
+
 def test_a_refused_call_is_a_failure_once_and_the_mended_one_is_welcome(sender: Sender) -> None:
     wrong = call(prompt_tokens=-1)
     for _ in range(2):

@@ -1,6 +1,7 @@
 """4-5: one transaction per batch, whatever else goes on; coarser grains; retention."""
 
 import json
+import math
 import threading
 import uuid
 from collections import Counter
@@ -44,6 +45,14 @@ def test_a_record_goes_to_the_bucket_of_its_own_time(sender: Sender) -> None:
         at.replace(second=45): 1,
         at.replace(second=30) - timedelta(hours=3): 1,
     }
+
+
+def test_a_time_between_microseconds_is_rounded_before_anything_asks_for_its_day(sender: Sender) -> None:
+    batch = [call(at=math.nextafter(NOW.replace(hour=0, minute=0, second=0).timestamp(), 0))]
+    assert sender.post(batch).json()["accepted"] == 1
+    again = sender.post(batch).json()
+    assert (again["accepted"], again["duplicates"], "spooled" in again) == (0, 1, False)
+    assert by_bucket("usage_rollup_15s") == {NOW.replace(hour=0, minute=0, second=0): 1}
 
 
 def test_measures_are_laid_out_by_the_catalog(sender: Sender) -> None:
