@@ -27,6 +27,7 @@ from usage.records import Decoded, Rejection, decode, raw_records
 from usage.store import Batch, Stored, store
 
 log = logging.getLogger(__name__)
+TIMEOUTS = ("57014", "55P03")  # Postgres's codes for a statement that took too long, and for a lock that was not had in time
 
 
 class Readable(Protocol):
@@ -160,8 +161,8 @@ def batch_of(header: spool.Header) -> Batch:
 def failure_of(error: Exception, seconds: float) -> tuple[str, float]:
     """An attempt that failed, as llm_usage_persist_* count it."""
     spool.drop_connection()
-    canceled = isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", "") == "57014"
-    return ("timeout" if canceled else "db_error", seconds)
+    late = isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", "") in TIMEOUTS
+    return ("timeout" if late else "db_error", seconds)
 
 
 def spooled(decoded: Decoded, header: spool.Header, body: bytes, failure: tuple[str, float]) -> Answer:

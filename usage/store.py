@@ -100,24 +100,25 @@ def ask(
     interned: Mapping[DimensionKey, dimensions.Interned],
 ) -> Answer:
     """Have the rows that are kept stored, if they are new and the epoch is as remembered."""
+    state = memory.state  # other threads may change it meanwhile: what is asked and what is computed must be one
     accepted = len(kept) - kept.ghosts
     timeless = [kept.event_ids[row] for row in np.flatnonzero(kept.timeless).tolist()]
     values = {
         "lock": Int8(epoch.LOCK),
         "wait": LOCK_WAIT,
-        "floors": float8(memory.state[1:]),
+        "floors": float8(state[1:]),
         "claimed": uuids(b"".join(sorted(claims_of(timeless, batch.workspace_id)))),
         **receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected),
         **arrays_of(kept, interned),
-        **rollups(memory.state, batch, kept, interned),
+        **rollups(state, batch, kept, interned),
         **gauges(kept, interned),
         **earlier(kept, interned),
     }
     given = ", ".join(f"{name} => %({name})s" for name in values)
-    stored, *state, known = epoch.prepared(
+    stored, *current, known = epoch.prepared(
         f"SELECT u.stored, {epoch.COLUMNS.format('(u.state)')}, u.known FROM usage_store({given}) u", values
     )
-    return Answer(stored, epoch.State(*state), frozenset(event.bytes for event in known or ()))
+    return Answer(stored, epoch.State(*current), frozenset(event.bytes for event in known or ()))
 
 
 def persist_keys(batch: Batch) -> list[tuple[DimensionKey, DimensionKey]]:

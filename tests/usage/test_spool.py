@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from portal.env import Config
 from tests.records import NOW, Sender, call, measures, rows, scalar
-from usage import ingest, keys, queue, spool
+from usage import epoch, ingest, keys, queue, spool, store
 from usage.models import DeadLetter, Receipt, Record
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
@@ -82,6 +82,25 @@ def test_a_drain_that_dies_after_the_commit_doubles_nothing(sender: Sender, spoo
     path.write_bytes(data)  # as if it had died before removing the file
     assert ingest.drain() == 1
     assert (Record.objects.count(), measures()["count"], persisted("error_type")) == (2, 2, {"db_error": 1})
+
+
+def test_a_lock_that_is_not_had_in_time_counts_as_a_timeout(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    sender.post([call()])
+    caller = keys.authenticate(f"Bearer {sender.plaintext}", timezone.now()).caller
+    monkeypatch.setattr(store, "LOCK_WAIT", "10ms")
+    answers: list[ingest.Answer] = []
+
+    def send() -> None:
+        answers.append(ingest.ingest(json.dumps([call()]).encode(), caller, NOW.timestamp()))
+        connection.close()
+
+    with epoch.turn():
+        thread = threading.Thread(target=send)
+        thread.start()
+        thread.join()
+    assert answers[0].spooled
+    assert ingest.drain() == 1
+    assert (Record.objects.count(), persisted("error_type")) == (2, {"timeout": 1})
 
 
 def test_two_drains_at_once_do_not_step_on_each_other(sender: Sender) -> None:
