@@ -27,7 +27,10 @@ from usage.records import Decoded, Rejection, decode, raw_records
 from usage.store import Batch, Stored, store
 
 log = logging.getLogger(__name__)
-TIMEOUTS = ("57014", "55P03")  # Postgres's codes for a statement that took too long, and for a lock that was not had in time
+TIMEOUTS = (
+    "57014",
+    "55P03",
+)  # Postgres's codes for a statement that took too long, and for a lock that was not had in time
 
 
 class Readable(Protocol):
