@@ -27,10 +27,8 @@ from usage.records import Decoded, Rejection, decode, raw_records
 from usage.store import Batch, Stored, store
 
 log = logging.getLogger(__name__)
-TIMEOUTS = (
-    "57014",
-    "55P03",
-)  # Postgres's codes for a statement that took too long, and for a lock that was not had in time
+# Postgres's codes for a statement that took too long, and for a lock that was not had in time.
+TIMEOUTS = ("57014", "55P03")
 
 
 class Readable(Protocol):
@@ -111,9 +109,13 @@ def gunzip(data: bytes, most: int) -> bytes:
 
 
 def bounds_of(backfill: bool, received_at: float) -> Bounds:
-    """The bounds of a caller's records: a key with the scope `backfill` may send what is as old as the retention."""
+    """The bounds of a caller's records: a key with the scope `backfill` may send what is as old as the retention.
+
+    None may send what is older: the raw rows by which an event is known again are gone.
+    """
     config = settings.PORTAL
-    age = config.retention_records_days * 86_400 if backfill else config.record_max_age
+    kept = config.retention_records_days * 86_400
+    age = kept if backfill else min(kept, config.record_max_age)
     return Bounds(
         config.label_max_length, config.attributes_max_bytes, received_at - age, received_at + config.record_max_ahead
     )

@@ -257,6 +257,9 @@ def test_only_a_key_for_backfill_may_send_old_records(
     assert refused == [{"index": 0, "field": "at", "error": "older than this key may send"}]
     answer = sender.post([old, ancient]).json()
     assert (answer["accepted"], [one["index"] for one in answer["rejected"]]) == (1, [1])
+    configure(record_max_age=40 * 86_400)  # no key may send what is too old to be kept, and so to be known again
+    answer = sender.post([ancient], HTTP_AUTHORIZATION=f"Bearer {plain}").json()
+    assert [one["error"] for one in answer["rejected"]] == ["older than this key may send"]
 
 
 def test_label_sets_are_bounded(sender: Sender, configure: Callable[..., Config]) -> None:
