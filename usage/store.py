@@ -111,7 +111,7 @@ def ask(
         **receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected),
         **arrays_of(kept, interned),
         **rollups(state, batch, kept, interned),
-        **gauges(kept, interned),
+        **gauges(state, kept, interned),
         **earlier(kept, interned),
     }
     given = ", ".join(f"{name} => %({name})s" for name in values)
@@ -272,11 +272,14 @@ NO_GAUGES = {
 }
 
 
-def gauges(columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]) -> dict[str, Any]:
-    """The last value of each gauge in each bucket."""
+def gauges(
+    state: epoch.State, columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]
+) -> dict[str, Any]:
+    """The last value of each gauge in each bucket; below the floor of 5 min rollups samples are not kept (see usage.retention)."""
     if not any(key[0] == "gauge" for key in columns.keys):
         return NO_GAUGES
     samples = columns.of_kind("gauge")
+    samples = samples.keep(np.flatnonzero(samples.at >= state.floor_5m))
     (buckets, ids), place = grouped((samples.at // 15 * 15).astype(np.int64), ids_of(samples, interned))
     last = np.empty(len(ids), dtype=np.int64)
     order = np.argsort(samples.at, kind="stable")

@@ -16,7 +16,7 @@ from django.utils import timezone
 from portal.env import Config
 from tests.records import NOW, Sender, call, forget, measures, rows, scalar
 from usage import epoch, ingest, keys, partitions, retention, rollup
-from usage.models import Dimension, DirtyBucket, Record, Rollup1h, Rollup5m, Rollup15s
+from usage.models import Dimension, DirtyBucket, GaugeSample, Record, Rollup1h, Rollup5m, Rollup15s
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 
@@ -213,6 +213,16 @@ def test_records_below_a_floor_go_to_the_grain_that_is_kept(sender: Sender, conf
         old.replace(minute=0, second=0): 2,
         (NOW - timedelta(days=100)).replace(minute=0, second=0): 1,
     }
+
+
+def test_a_gauge_below_its_floor_leaves_no_sample(sender: Sender, configure: Callable[..., Config]) -> None:
+    configure(retention_records_days=36_500, retention_5m_days=10)
+    retention.drop_old(NOW)
+    gauge = {"kind": "gauge", "metric": "mcp_server_connections_active", "labels": {"server_id": "web"}, "value": 1}
+    times = [NOW - timedelta(days=20), NOW]
+    assert sender.post([{**gauge, "at": at.isoformat()} for at in times]).json()["accepted"] == 2
+    assert sorted(Record.objects.values_list("at", flat=True)) == times
+    assert [*GaugeSample.objects.values_list("at", flat=True)] == [NOW]
 
 
 def test_an_event_is_known_over_generations_until_it_is_too_old_to_come(
