@@ -112,10 +112,10 @@ def main() -> None:
     client.force_login(User.objects.create_superuser("bench"))
     fill(caller, now)
     settle()
-    few, few_records = median_seconds(lambda: load(client)), Record.objects.count()
+    [few], few_records = median_seconds(lambda: load(client)), Record.objects.count()
     multiply(now)
     settle()
-    many, many_records = median_seconds(lambda: load(client)), Record.objects.count()
+    [many], many_records = median_seconds(lambda: load(client)), Record.objects.count()
     note = f"{many_records:,} against {few_records:,} records"
     print(json.dumps([row("overview over 24 h, 10 M records / 100 k", many, few, "s", "<= 2", note)]))
 

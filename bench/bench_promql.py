@@ -65,8 +65,8 @@ def measure(server: PrometheusServer, source: PostgresSource, end: int) -> list[
 
 
 def compared(name: str, ours: Callable[[], object], theirs: Callable[[], object], bound: str, times: int) -> Row:
-    """Medians of both, and what ours adds to the memory."""
-    return row(name, median_seconds(ours, times), median_seconds(theirs, times), "s", bound, added_mib(ours))
+    """Medians of both, asked in turns, so that a busy moment is busy for both; and what ours adds to the memory."""
+    return row(name, *median_seconds(ours, theirs, times=times), "s", bound, added_mib(ours))
 
 
 def main() -> None:

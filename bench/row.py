@@ -49,12 +49,13 @@ def added_mib(action: Callable[[], object]) -> str:
     return f"peak +{(peak - found) / 2**20:,.0f} MiB"
 
 
-def median_seconds(action: Callable[[], object], times: int = 7) -> float:
-    """The median duration of an action, after one run that is not counted."""
-    action()
-    found = []
-    for _ in range(times):
-        started = time.perf_counter()
-        action()
-        found.append(time.perf_counter() - started)
-    return statistics.median(found)
+def median_seconds(*actions: Callable[[], object], times: int = 7) -> list[float]:
+    """The median duration of each of some actions, which take turns, after one turn that is not counted."""
+    found: list[list[float]] = []
+    for _ in range(times + 1):
+        found.append([])
+        for action in actions:
+            started = time.perf_counter()
+            action()
+            found[-1].append(time.perf_counter() - started)
+    return [statistics.median(column) for column in zip(*found[1:], strict=True)]

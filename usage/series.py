@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from numpy.typing import NDArray
+from psycopg import IsolationLevel
 
 from promql import Block, Hints, LabelSets, LimitError, Matcher, derive
 from usage import epoch, packed
@@ -56,11 +57,24 @@ class PostgresSource:
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """One state of the tables: a record is in totals and rollups or in neither, and so for all selectors of a query."""
-        alone = not connection.in_atomic_block
-        with transaction.atomic(), connection.cursor() as cursor:
-            if alone:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with repeatable_read(), transaction.atomic(), connection.cursor() as cursor:
             yield Snapshot(cursor, self._workspaces, self._now)
+
+
+@contextmanager
+def repeatable_read() -> Iterator[None]:
+    """Let a transaction that begins in here see one state throughout; one that is under way stays as it is. Costs no round trip."""
+    if connection.in_atomic_block:
+        yield
+        return
+    connection.ensure_connection()
+    session = connection.connection
+    session.isolation_level = IsolationLevel.REPEATABLE_READ
+    try:
+        yield
+    finally:
+        if not session.closed:
+            session.isolation_level = None
 
 
 class Snapshot:

@@ -227,8 +227,8 @@ def test_reading_asks_postgres_as_often_however_many_series(
     for count in (1, 40):
         sender.post([call(model=f"m{number}") for number in range(count)])
         copies.clear()
-        # Begin, isolation, state of the tables, dimensions that are new, their first records, commit.
-        with django_assert_num_queries(6):
+        # Begin, state of the tables, dimensions that are new, their first records, commit.
+        with django_assert_num_queries(5):
             ask("sum(rate(compozy_llm_usage_events_total[5m]))", NOW + timedelta(minutes=1))
         assert len(copies) == 1  # rollups, totals, what came after
 
