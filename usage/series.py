@@ -82,7 +82,7 @@ class Snapshot:
 
     def __init__(self, cursor: CursorWrapper, workspaces: frozenset[str] | None, now: float | None) -> None:
         self._cursor, self._workspaces, self._now = cursor, workspaces, now
-        self._tables: dict[tuple[int, frozenset[str]], Tables] = {}
+        self._tables: dict[int, Tables] = {}
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> list[Block]:
         """See PostgresSource."""
@@ -96,7 +96,7 @@ class Snapshot:
         if not len(times) or not names:
             return []
         families = [family for family in FAMILIES if not names.isdisjoint(series_names(family))]
-        tables = self._read_tables(int(times[0]) - step, now, frozenset(family.kind for family in families))
+        tables = self._read_tables(int(times[0]) - step, now)
         based, ends = hints.func not in DIFFERENCES, hints.func in BY_ENDS and not hints.step_ms
         reader = Reader(self._cursor, tables, times, step, now, window, based, ends)
         blocks: list[Block] = []
@@ -105,13 +105,13 @@ class Snapshot:
             blocks += reader.blocks(family, wanted, others, self._workspaces)
         return blocks
 
-    def _read_tables(self, start: int, now: int, kinds: frozenset[str]) -> Tables:
-        if (start, kinds) not in self._tables:
+    def _read_tables(self, start: int, now: int) -> Tables:
+        if start not in self._tables:
             buckets = packed.BUCKETS.format(start=start, end=now + BEYOND)
-            self._cursor.execute(f"SELECT s.*, ({buckets}), ({sizes_query(kinds)}) FROM ({epoch.READ}) AS s")
+            self._cursor.execute(f"SELECT s.*, ({buckets}), ({sizes_query(KINDS)}) FROM ({epoch.READ}) AS s")
             *state, packed_buckets, sizes = self._cursor.fetchone()
-            self._tables[start, kinds] = Tables(epoch.State(*state), frozenset(packed_buckets), sizes_read(sizes))
-        return self._tables[start, kinds]
+            self._tables[start] = Tables(epoch.State(*state), frozenset(packed_buckets), sizes_read(sizes))
+        return self._tables[start]
 
     def series(self, matchers: Sequence[Matcher], end_ms: int | None = None) -> list[dict[str, str]]:
         """See PostgresSource."""
@@ -168,12 +168,18 @@ def expanded(
 
 @dataclass(frozen=True)
 class Counters:
-    """What is to be read of a group: a slot, or the slots of a histogram's buckets."""
+    """What is to be read of a group: a slot, or the slots of a histogram's buckets. `among` is how many dimensions there are."""
 
     kind: str
     group: Group
     slot: int
     width: int
+    among: int
+
+    @property
+    def owners(self) -> str:
+        """The condition on dimensions. Where they are most of all, all are read and the others passed over: to plan and check a long list takes Postgres longer."""
+        return "true" if 2 * len(self.group.ids) >= self.among else f"dimension_id = ANY({self.group.listed})"
 
     def read_from(self, number: int, stretch: Stretch) -> str:
         """SQL of a stretch's rows: the stretch's number, the bucket, the dimension, the cells. What goes into one column is summed."""
@@ -188,7 +194,7 @@ class Counters:
         bucket = f"to_timestamp({part.start})" if summed else "bucket"
         return (
             f"SELECT {number}::bigint, {bucket}, dimension_id, {shown}"
-            f" FROM {part.table} WHERE {when} AND dimension_id = ANY({self.group.listed})"
+            f" FROM {part.table} WHERE {when} AND {self.owners}"
             f"{' GROUP BY dimension_id' if summed else ''}"
         )
 
@@ -268,6 +274,7 @@ class Reader:
         """The blocks of a family's series of these names."""
         known = directory(self._cursor, family.kind, self._sizes)
         kind = KINDS[family.kind]
+        among = sum(count for count, _ in self._sizes.values())
         for value, measure in (family.split[1] if family.split else {"": family.measure}).items():
             group = known.family(family, value).group(tuple(matchers), workspaces)
             if not group.labels:
@@ -277,14 +284,14 @@ class Reader:
                 continue
             begun = self._begun(known, group)
             slot, histogram = kind.slots[measure], kind.observed.get(measure)
-            counters = Counters(kind.name, group, slot, 1)
+            counters = Counters(kind.name, group, slot, 1, among)
             if histogram is None:
                 yield self._block(family.name, group.labels, self._values(counters)[:, 0], begun)
                 continue
             if f"{family.name}_sum" in names:
                 yield self._block(f"{family.name}_sum", group.labels, self._values(counters)[:, 0], begun)
             if f"{family.name}_count" in names or f"{family.name}_bucket" in names:
-                cells = Counters(kind.name, group, slot + 1, len(histogram.buckets) + 1)
+                cells = Counters(kind.name, group, slot + 1, len(histogram.buckets) + 1, among)
                 yield from self._cells(family, names, matchers, cells, begun)
 
     def _cells(
@@ -358,7 +365,11 @@ class Reader:
         starts, widths, columns, counts = np.array(places, dtype=np.int64).T
         names = [f"m{cell}" for cell in range(counters.width)]
         for rows in copied_pieces(self._cursor, query, ["part", "bucket", "dimension"], names):
-            part, series = rows["part"], group.series[np.searchsorted(group.ids, rows["dimension"])]
+            owner = np.minimum(np.searchsorted(group.ids, rows["dimension"]), len(group.ids) - 1)
+            own = group.ids[owner] == rows["dimension"]
+            if not own.all():
+                rows, owner = rows[own], owner[own]
+            part, series = rows["part"], group.series[owner]
             bucket = (rows["bucket"] // 1_000_000 + YEAR_2000 - starts[part]) // widths[part]
             place = series * sums.shape[1] * sums.shape[2] + columns[part] + np.minimum(bucket, counts[part] - 1)
             for cell, name in enumerate(names):

@@ -233,6 +233,14 @@ def test_reading_asks_postgres_as_often_however_many_series(
         assert len(copies) == 1  # rollups, totals, what came after
 
 
+@pytest.mark.parametrize(("models", "expected"), [("m[1-5]", 20), ("m0", 1), (".*", 21)])
+def test_a_selection_holds_no_others(sender: Sender, models: str, expected: float) -> None:
+    """Of most dimensions or of few, which are read in different ways."""
+    sender.post([call(model=f"m{number}") for number in range(6) for _ in range(number + 1)])
+    found = ask(f'sum(compozy_llm_usage_events_total{{model=~"{models}"}})', NOW + timedelta(minutes=1))
+    assert found == {(): expected}
+
+
 @pytest.mark.usefixtures("tables")
 def test_a_copy_that_fails_leaves_the_connection_usable() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
