@@ -5,9 +5,13 @@ import os
 import sys
 
 from django.core.wsgi import get_wsgi_application
+from django.db.backends.signals import connection_created
+
+from portal.patience import bound_statements
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 application = get_wsgi_application()
+connection_created.connect(bound_statements)
 
 # What is loaded by now stays, and a batch of records makes tens of thousands of objects that go at its end: looking through all of
 # them every 700 allocations cost a tenth of the time that storing a batch takes.

@@ -142,7 +142,7 @@ def alike(model_of: Ints, at: Floats) -> tuple[Ints, Ints]:
     eras = np.searchsorted(starts, at, side="right")
     hours = (at // 3600).astype(np.int64)
     _, first, group = np.unique(
-        (model_of << 24 | hours) * (len(starts) + 1) + eras, return_index=True, return_inverse=True
+        ((model_of << 24) + hours) * (len(starts) + 1) + eras, return_index=True, return_inverse=True
     )
     return first, group
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 
 from portal.health import Memory, beat, readiness
 from portal.models import Heartbeat
+from portal.patience import bound_statements
 from portal.tasks import heartbeat
 
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
@@ -105,3 +106,12 @@ def test_memory_tells_since_when_a_check_is_as_it_is() -> None:
     changed = memory.check("database", False, "", NOW + timedelta(seconds=5))
     still = memory.check("database", False, "", NOW + timedelta(seconds=9))
     assert changed.since == still.since == NOW + timedelta(seconds=5)
+
+
+@pytest.mark.django_db
+def test_the_web_server_waits_for_no_statement_forever() -> None:
+    with connection.cursor() as cursor:
+        bound_statements(connection)
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("2min",)
+        cursor.execute("RESET statement_timeout")
