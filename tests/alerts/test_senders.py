@@ -5,16 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from celery import Celery
 from django.conf import settings
 from django.utils import timezone
 
 from alerts.channels import create_channel
 from alerts.models import Delivery, RuleGroup
-from portal.celery import broker
 from tests.alerts.rules import DELAY, gauge, make_rule, minute, run
 from tests.alerts.test_concurrency import committed, queue
-from tests.portal.test_celery import database_url, process
+from tests.portal.test_celery import database_url, process, sending
 from tests.servers import Answer, HttpServer, wait_until
 
 __all__ = ["committed", "queue"]
@@ -37,10 +35,8 @@ def test_a_handful_of_dead_channels_delays_no_evaluation(
         "PORTAL_OUTBOUND_PRIVATE": "true",
         "PORTAL_WORKER_CONCURRENCY": "1",
     }
-    sender = Celery("sender")
-    sender.conf.update(broker("", database_url()))
     command = [sys.executable, "-m", "celery", "-q", "-A", "portal.celery", "worker", "-l", "WARNING"]
-    with process(command, tmp_path / "worker.log", **environment):
+    with sending("") as sender, process(command, tmp_path / "worker.log", **environment):
         sender.send_task("alerts.tasks.sweep")
         http_server.wait_for(5, 40)
         RuleGroup.objects.filter(pk=rule.group_id).update(evaluated_until=timezone.now() - 10 * DELAY)
@@ -50,5 +46,3 @@ def test_a_handful_of_dead_channels_delays_no_evaluation(
         wait_until(lambda: evaluated.filter(last_evaluated_at__gte=begun - DELAY).exists(), 5, "the evaluation")
         firing = Delivery.objects.filter(flip__to_state="firing")
         assert list(firing.values_list("state", "attempts")) == [("sending", 1)] * 5
-    sender.pool.force_close_all()
-    sender.close()

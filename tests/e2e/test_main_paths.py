@@ -47,7 +47,7 @@ def add_slack(page: Page, url: str) -> None:
 def tune(page: Page, threshold: str) -> None:
     """Change the rule's threshold and let it fire at once."""
     page.goto("/rules/")
-    page.get_by_role("link", name=RULE).or_(page.locator(f"a:near(:text('{RULE}'))")).first.click()
+    page.locator("tr", has_text=RULE).locator("a[href^='/rules/']").click()
     page.locator("[name=threshold]").fill(threshold)
     page.locator("[name=for_seconds]").fill("0")
     page.get_by_role("button", name="Save").first.click()
