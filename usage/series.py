@@ -16,7 +16,6 @@ import numpy as np
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from numpy.typing import NDArray
 from psycopg import IsolationLevel
 
 from promql import Block, Hints, LabelSets, LimitError, Matcher, derive
@@ -25,9 +24,8 @@ from usage.catalog import BY_SERIES, FAMILIES, KINDS, Family, bound, series_name
 from usage.copying import YEAR_2000, copied, copied_pieces
 from usage.directory import Directory, Group, Sizes, directory, sizes_query, sizes_read
 from usage.grid import BEYOND, Segment, after, grid_step, grid_times, knots, on_grid, segments, without
-from usage.measures import Floats, Ints
+from usage.measures import Bools, Floats, Ints
 
-Bools = NDArray[np.bool_]
 MAX_CELLS = 60_000_000
 TOTALS = "usage_total"
 # Functions that look at differences only: where the counter stood before the range does not matter to them. To rate and increase it
