@@ -18,7 +18,7 @@ _length = struct.Struct(">i").pack
 
 @dataclass(frozen=True)
 class PostgresArray:
-    """The value of an array parameter: elements of one size, none of them NULL."""
+    """The value of an array parameter; none of its elements is NULL."""
 
     data: bytes
     element: ClassVar[int] = 0  # the oid of the elements' type
@@ -97,7 +97,12 @@ class _Dumper(Dumper):
         return obj.data
 
 
+_DUMPERS = {
+    kind: type(f"{kind.__name__}Dumper", (_Dumper,), {"oid": kind.array}) for kind in (Float8, Int8, Text, Uuid)
+}
+
+
 def register(connection: Any) -> None:
     """Let a psycopg connection send these arrays."""
-    for kind in (Float8, Int8, Text, Uuid):
-        connection.adapters.register_dumper(kind, type(f"{kind.__name__}Dumper", (_Dumper,), {"oid": kind.array}))
+    for kind, dumper in _DUMPERS.items():
+        connection.adapters.register_dumper(kind, dumper)

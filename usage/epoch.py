@@ -4,7 +4,8 @@ A storing transaction joins the epoch: it takes the shared lock until its end an
 the row turns the epoch: it takes the same lock exclusively, so that it waits for the storing transactions under way and later ones
 read the new row. Thus whoever stores after a turn sees all that was stored before it, which makes three things right:
 
-- event ids: they go into the current generation, and are looked up in all. A generation becomes read-only by a turn.
+- event ids that the raw rows' own index does not see to (see usage.store): they go into the current generation, and are looked up in
+  all. A generation becomes read-only by a turn.
 - coarser grains: a dirty bucket is claimed by a turn; whoever stores later marks it again (see usage.rollup).
 - retention: rollups older than a grain's floor go to the next coarser grain.
 """
