@@ -10,7 +10,8 @@ run: install
 
 test: install-dev
 	@.ci/install-debian
-	$(PY) -m pytest $(ARGS)
+	@.ci/install-phoenix
+	$(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 lint: install-dev
 	$(PY) -m ruff check .

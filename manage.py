@@ -6,7 +6,7 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from portal.options import options_to_environment
+from portal.run.options import options_to_environment
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")

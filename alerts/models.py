@@ -1,4 +1,4 @@
-"""The tables of stages 8 to 10: rules and their history, alerts and their flips, channels and deliveries, runbooks."""
+"""The tables of stages 8 to 10: rules and their history, alerts and their flips, channels and deliveries."""
 
 from __future__ import annotations
 
@@ -6,10 +6,36 @@ import datetime as dt
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+
+from alerts.incidents.models import Incident, IncidentEvent, Member, RoutingVersion, Silence
+from alerts.oncall.models import Escalation, EscalationPolicy, Override, Rotation, Schedule
+from alerts.recording.models import RecordedSeries, RecordedSlot
+from alerts.runbooks.models import Runbook, RunbookVersion
+from core.accounts.holder import Actor, user_of
+from core.accounts.models import Owned
+
+__all__ = [
+    "Escalation",
+    "EscalationPolicy",
+    "Incident",
+    "IncidentEvent",
+    "Member",
+    "Override",
+    "RecordedSeries",
+    "RecordedSlot",
+    "Rotation",
+    "RoutingVersion",
+    "Runbook",
+    "RunbookVersion",
+    "Schedule",
+    "Silence",
+]
 
 
 class Severity(models.TextChoices):
@@ -38,59 +64,56 @@ class State(models.TextChoices):
 OPEN_STATES = (State.PENDING, State.FIRING)
 
 
-class Runbook(models.Model):
-    """What to do about a rule; its text is the newest `RunbookVersion`."""
+class SharedChannels(models.Manager["Channel"]):
+    """Channels of teams, without those that are somebody's own."""
 
-    slug = models.SlugField(unique=True, max_length=100)
-    title = models.CharField(max_length=200)
-
-    class Meta:
-        ordering: ClassVar[list[str]] = ["title"]
-
-    def __str__(self) -> str:
-        return self.title
+    def get_queryset(self) -> models.QuerySet[Channel]:
+        """Of nobody alone."""
+        return super().get_queryset().filter(person=None)
 
 
-class RunbookVersion(models.Model):
-    """One saved text of a runbook, Markdown. Numbers count from 1."""
+class Channel(Owned):
+    """Where notifications go. The configuration is encrypted and never shown again; `target` is its harmless part.
 
-    runbook = models.ForeignKey(Runbook, on_delete=models.CASCADE, related_name="versions")
-    number = models.PositiveIntegerField()
-    text = models.TextField()
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
-    author_name = models.CharField(max_length=150, blank=True, help_text="Stays when the account is gone.")
-    at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        ordering: ClassVar[list[str]] = ["-number"]
-        constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["runbook", "number"], name="runbook_version_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.runbook.slug} v{self.number}"
-
-
-class Channel(models.Model):
-    """Where notifications go. The configuration is encrypted and never shown again; `target` is its harmless part."""
+    One with a `person` is that person's own: `objects` leaves it out, and only escalations send there, `delay_seconds` after their step.
+    """
 
     class Kind(models.TextChoices):
         SLACK = "slack", "Slack"
         EMAIL = "email", "Email"
         WEBHOOK = "webhook", "Webhook"
+        SLACK_BOT = "slack_bot", "Slack with threads"
+        PAGERDUTY = "pagerduty", "PagerDuty"
+        OPSGENIE = "opsgenie", "Opsgenie"
+        TEAMS = "teams", "Microsoft Teams"
+        DISCORD = "discord", "Discord"
+        TELEGRAM = "telegram", "Telegram"
+        GOOGLE_CHAT = "google_chat", "Google Chat"
+        NTFY = "ntfy", "ntfy"
+        ALERTMANAGER = "alertmanager", "Alertmanager"
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(max_length=100)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     config_encrypted = models.BinaryField(editable=False)
     target = models.CharField(max_length=500, blank=True, editable=False)
     severities = models.JSONField(default=list, blank=True, help_text="Severities that it takes; empty takes all.")
     send_resolved = models.BooleanField(default=True)
     enabled = models.BooleanField(default=True)
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, editable=False, on_delete=models.CASCADE, related_name="means"
+    )
+    delay_seconds = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
+    objects = SharedChannels()
+    every: ClassVar[models.Manager[Channel]] = models.Manager()
+
     class Meta:
         ordering: ClassVar[list[str]] = ["name"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "name"], nulls_distinct=False, name="channel_name_of_owner")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -101,10 +124,18 @@ class Channel(models.Model):
 
 
 class RuleGroup(models.Model):
-    """Rules that are evaluated together, in order, at one timestamp per slot (a multiple of the interval since the epoch)."""
+    """Rules that are evaluated together, in order, at one timestamp per slot (a multiple of the interval since the Unix epoch)."""
 
     name = models.CharField(max_length=200, unique=True)
     interval_seconds = models.PositiveIntegerField(default=60, validators=[MinValueValidator(5)])
+    query_offset_seconds = models.PositiveIntegerField(
+        default=0, help_text="How far behind its slot a rule is queried, for data that come late."
+    )
+    limit = models.PositiveIntegerField(
+        default=0, help_text="A rule with more alerts or series than this fails; 0 allows any number."
+    )
+    labels = models.JSONField(default=dict, blank=True, help_text="Labels of all its rules, under a rule's own.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     evaluated_until = models.DateTimeField(null=True, blank=True, editable=False, help_text="The last slot evaluated.")
     last_evaluated_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_duration_seconds = models.FloatField(null=True, blank=True, editable=False)
@@ -119,12 +150,18 @@ class RuleGroup(models.Model):
         return self.name
 
 
-class Rule(models.Model):
-    """One alerting rule. `expr` is PromQL in which `$threshold` stands for the tunable number."""
+class Rule(Owned):
+    """One alerting rule, or with `record` a recording rule. `expr` is PromQL in which `$threshold` stands for the tunable number."""
 
     group = models.ForeignKey(RuleGroup, on_delete=models.PROTECT, related_name="rules")
     position = models.PositiveIntegerField(default=0)
-    name = models.CharField(max_length=200, unique=True, help_text="The label alertname of its alerts.")
+    name = models.CharField(max_length=200, help_text="The label alertname of its alerts, unless another is given.")
+    alertname = models.CharField(
+        max_length=200, blank=True, help_text="The label alertname of its alerts, where several rules share it."
+    )
+    record = models.CharField(
+        max_length=200, blank=True, help_text="The metric that a recording rule makes; empty for an alerting rule."
+    )
     title = models.CharField(max_length=200, blank=True, help_text="What it watches, in the operator's words.")
     expr = models.TextField()
     threshold = models.FloatField(null=True, blank=True)
@@ -138,6 +175,7 @@ class Rule(models.Model):
     labels = models.JSONField(default=dict, blank=True)
     annotations = models.JSONField(default=dict, blank=True)
     enabled = models.BooleanField(default=True)
+    external = models.BooleanField(default=False, editable=False, help_text="It stands for alerts that others send.")
     paused_until = models.DateTimeField(null=True, blank=True)
     runbook = models.ForeignKey(Runbook, null=True, blank=True, on_delete=models.SET_NULL, related_name="rules")
     channels = models.ManyToManyField(
@@ -146,24 +184,60 @@ class Rule(models.Model):
     channel_kinds = models.JSONField(
         default=list, blank=True, help_text="While no channel is chosen: only these kinds."
     )
+    origin = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="What the file that it came from says and the portal has no use for.",
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     health = models.CharField(max_length=10, choices=Health.choices, default=Health.UNKNOWN, editable=False)
     last_error = models.TextField(blank=True, editable=False)
     last_evaluated_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_duration_seconds = models.FloatField(null=True, blank=True, editable=False)
+    last_series = models.PositiveIntegerField(
+        null=True, blank=True, editable=False, help_text="Series in its last result."
+    )
+    unmatched = models.JSONField(
+        default=list, editable=False, help_text="Its selectors that match no series, each with what is known of it."
+    )
+    evaluations = models.PositiveBigIntegerField(
+        default=0, editable=False, help_text="Slots at which it was evaluated."
+    )
+    evaluation_failures = models.PositiveBigIntegerField(
+        default=0, editable=False, help_text="Those of them at which that failed."
+    )
 
     class Meta:
         ordering: ClassVar[list[str]] = ["group__name", "position", "id"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "name"], nulls_distinct=False, name="rule_name_of_owner")
+        ]
 
     def __str__(self) -> str:
         return self.name
 
     @property
-    def threshold_words(self) -> str:
+    def alert_name(self) -> str:
+        """The label alertname of its alerts."""
+        return self.alertname or self.name
+
+    @property
+    def all_labels(self) -> dict[str, str]:
+        """Its labels over those of its group."""
+        return {**self.group.labels, **self.labels} if self.group_id is not None else self.labels
+
+    @property
+    def threshold_text(self) -> str:
         """The threshold with its unit, as people write it; empty without a threshold."""
         if self.threshold is None:
             return ""
         return f"{self.threshold:,g} {self.threshold_unit or self.unit}".rstrip()
+
+    @property
+    def is_mistaken(self) -> bool:
+        """Whether a selector of it matches nothing though there are such series, or no such metric."""
+        return any(one["kind"] != "empty" for one in self.unmatched)
 
     def is_paused(self, at: dt.datetime) -> bool:
         """Whether it is paused at that time."""
@@ -191,18 +265,19 @@ class RuleChange(models.Model):
 
 
 class Alert(models.Model):
-    """One episode of one label set of a rule, from its first hit until it resolves. All times but the last are slots."""
+    """One episode of one label set of a rule, from its first sample until it resolves. All times but the last are slots."""
 
     rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="alerts")
     fingerprint = models.CharField(max_length=32, help_text="Hash of the labels.")
     labels = models.JSONField()
     state = models.CharField(max_length=10, choices=State.choices)
-    value = models.FloatField(help_text="At the last hit.")
-    annotations = models.JSONField(default=dict, help_text="Expanded at the last hit.")
+    value = models.FloatField(help_text="At the last sample.")
+    annotations = models.JSONField(default=dict, help_text="Expanded at the last sample.")
     active_at = models.DateTimeField()
     fired_at = models.DateTimeField(null=True, blank=True)
     missing_since = models.DateTimeField(null=True, blank=True, help_text="First miss of an alert that keeps firing.")
     ended_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="When one that others sent ends by itself.")
     acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
 
@@ -223,7 +298,8 @@ class Alert(models.Model):
     @property
     def title(self) -> str:
         """The sentence that names it: its summary, else what its rule watches."""
-        return str(self.annotations.get("summary") or self.rule.title or self.rule.name)
+        named = self.labels.get("alertname") if self.rule.external else self.rule.title
+        return str(self.annotations.get("summary") or named or self.rule.name)
 
     @property
     def shown_labels(self) -> dict[str, str]:
@@ -268,7 +344,11 @@ class Flip(models.Model):
 
 
 class Delivery(models.Model):
-    """The task of bringing one flip to one channel, with its state. `attempts` says how often it was tried."""
+    """The task of bringing a message about an incident to one channel, with its state. `attempts` says how often it was tried.
+
+    `firing` and `resolved` are the ids of the alerts that it tells of; `alert` and `flip` are what it is about first. `number` counts
+    the incident's messages.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -277,10 +357,25 @@ class Delivery(models.Model):
         FAILED = "failed"
         SKIPPED = "skipped"
 
+    class Why(models.TextChoices):
+        FIRST = "first", "the first message of its incident"
+        FIRING = "firing", "another alert fires"
+        RESOLVED = "resolved", "an alert has ended"
+        UNMUTED = "unmuted", "it still fires after it was muted"
+        REPEAT = "repeat", "it still fires"
+        ESCALATED = "escalated", "nobody has acknowledged it"
+
     flip = models.ForeignKey(Flip, on_delete=models.CASCADE, related_name="deliveries")
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.ForeignKey(Channel, null=True, on_delete=models.SET_NULL, related_name="deliveries")
     channel_name = models.CharField(max_length=100, help_text="Stays when the channel is gone.")
+    incident = models.ForeignKey(Incident, null=True, on_delete=models.CASCADE, related_name="deliveries")
+    number = models.PositiveIntegerField(default=0)
+    firing = ArrayField(models.BigIntegerField(), default=list)
+    resolved = ArrayField(models.BigIntegerField(), default=list)
+    why = models.CharField(max_length=10, choices=Why.choices, default=Why.FIRST)
+    note = models.TextField(blank=True, help_text="Why it comes to this channel.")
+    reference = models.CharField(max_length=100, blank=True, help_text="The other side's name for the message.")
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
@@ -292,17 +387,25 @@ class Delivery(models.Model):
         ordering: ClassVar[list[str]] = ["id"]
         verbose_name_plural = "deliveries"
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["flip", "channel"], name="delivery_once")
+            models.UniqueConstraint(fields=["incident", "channel", "number"], name="delivery_once")
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
                 fields=["next_attempt_at"], condition=Q(state__in=["pending", "sending"]), name="delivery_due"
             ),
             models.Index(F("channel"), F("id").desc(), name="delivery_of_channel"),
+            models.Index(F("incident"), F("channel"), F("id").desc(), name="delivery_of_incident"),
+            GinIndex(fields=["firing"], name="delivery_firing"),
+            GinIndex(fields=["resolved"], name="delivery_resolved"),
         ]
 
     def __str__(self) -> str:
         return f"{self.channel_name}: {self.state}"
+
+    @property
+    def lead_state(self) -> str:
+        """Whether what it is about first fires or has ended."""
+        return "resolved" if self.alert_id in self.resolved else "firing"
 
 
 class DeliveryAttempt(models.Model):
@@ -323,6 +426,6 @@ class DeliveryAttempt(models.Model):
         return f"try {self.number}: {'sent' if self.ok else self.error}"
 
 
-def author_fields(by: Any) -> dict[str, Any]:
-    """`author` and `author_name` of a history row; `by` is a user, or None for the portal itself."""
-    return {"author": by, "author_name": by.get_username() if by is not None else "portal"}
+def author_fields(by: Actor | None) -> dict[str, Any]:
+    """`author` and `author_name` of a history row; None stands for the portal itself."""
+    return {"author": user_of(by), "author_name": by.get_username()[:150] if by is not None else "portal"}

@@ -1,4 +1,5 @@
-"""Everything that pages and the API read about rules, alerts, channels and runbooks. Row counts never change the number of queries."""
+"""Everything that pages and the API read about rules, alerts, channels and runbooks. Row counts never change the number
+of queries."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ import datetime as dt
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
-from alerts.expression import Comparison, ExpressionError, expand, split
+from alerts.evaluation.schedule import is_stalled
 from alerts.models import (
     OPEN_STATES,
     Alert,
@@ -24,6 +26,8 @@ from alerts.models import (
     Severity,
     State,
 )
+from alerts.rules.expression import Comparison, ExpressionError, expand, split
+from core.accounts.ownership import owned, sees_every_workspace
 
 PAGE = 50
 SEVERITY_ORDER = {"critical": 0, "warning": 1, "info": 2}
@@ -45,7 +49,8 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryFilter:
-    """Which alerts of the past; what is None or empty does not filter. `label` is `name=value`, `text` is looked for in summaries and names."""
+    """Which alerts of the past; what is None or empty does not filter. `label` is `name=value`, `text` is looked for in
+    summaries and names."""
 
     rule_id: int | None = None
     severity: str = ""
@@ -82,7 +87,8 @@ class AlertDetail:
 
 @dataclass(frozen=True)
 class RuleDetail:
-    """A rule with its expanded expression, its condition split for a chart (None without a comparison), alerts and edits."""
+    """A rule with its expanded expression, its condition split for a chart (None without a comparison), alerts and
+    edits."""
 
     rule: Rule
     expr: str
@@ -104,10 +110,14 @@ class RunbookDetail:
 
 
 def seen_by(workspaces: Collection[str] | None) -> Q:
-    """The alerts that a reader of these workspaces (None: all) may see: those that name another workspace are hidden."""
+    """The alerts that a reader of these workspaces (None: all) may see: those that name one of them.
+
+    One that names none is about the whole portal: it is seen by who sees every workspace.
+    """
     if workspaces is None:
         return Q()
-    return Q(labels__workspace__isnull=True) | Q(labels__workspace__in=sorted(workspaces))
+    of_portal = Q(labels__workspace__isnull=True) & sees_every_workspace(workspaces)
+    return Q(labels__workspace__in=sorted(workspaces)) | of_portal
 
 
 def _alerts(workspaces: Collection[str] | None = None) -> QuerySet[Alert]:
@@ -177,18 +187,18 @@ def fired_between(start: dt.datetime, end: dt.datetime, workspaces: Collection[s
     return list(found.order_by("-fired_at", "-id")[:PAGE])
 
 
-def edits_between(start: dt.datetime, end: dt.datetime) -> list[RuleChange]:
-    """The edits of rules from `start` to `end`, the newest first."""
-    return list(
-        RuleChange.objects.filter(version__gt=1, at__range=(start, end)).select_related("rule").order_by("-at")[:PAGE]
-    )
+def edits_between(start: dt.datetime, end: dt.datetime, workspaces: Collection[str] | None = None) -> list[RuleChange]:
+    """The edits of rules from `start` to `end`, the newest first, of rules that a reader of these workspaces may
+    see."""
+    changes = RuleChange.objects.filter(owned(workspaces, "rule__workspace"), version__gt=1, at__range=(start, end))
+    return list(changes.select_related("rule").order_by("-at")[:PAGE])
 
 
 def alert_detail(alert_id: int, workspaces: Collection[str] | None = None) -> AlertDetail:
     """Raises Alert.DoesNotExist, also for one that a reader of these workspaces may not see."""
     alert = _alerts(workspaces).get(pk=alert_id)
     deliveries = (
-        Delivery.objects.filter(alert=alert)
+        Delivery.objects.filter(tells_of([alert.pk]))
         .select_related("flip", "channel")
         .prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("number")))
     )
@@ -201,11 +211,13 @@ def alert_detail(alert_id: int, workspaces: Collection[str] | None = None) -> Al
     )
 
 
-def rule_list() -> list[Rule]:
-    """All rules in the order of their groups, each with `firing_count`, `pending_count` and `last_fired_at`."""
+def rule_list(workspaces: Collection[str] | None = None) -> list[Rule]:
+    """The rules that a reader of these workspaces may see, in the order of their groups, each with `firing_count`,
+    `pending_count` and `last_fired_at`."""
     last = Alert.objects.filter(rule=OuterRef("pk"), fired_at__isnull=False).order_by("-fired_at")
     return list(
-        Rule.objects.select_related("group", "runbook")
+        Rule.objects.filter(owned(workspaces))
+        .select_related("group", "runbook", "workspace")
         .prefetch_related("channels")
         .annotate(
             firing_count=Count("alerts", filter=Q(alerts__state=State.FIRING)),
@@ -217,8 +229,10 @@ def rule_list() -> list[Rule]:
 
 
 def rule_detail(rule_id: int, workspaces: Collection[str] | None = None) -> RuleDetail:
-    """Raises Rule.DoesNotExist. The alerts are those that a reader of these workspaces may see."""
-    rule = Rule.objects.select_related("group", "runbook").prefetch_related("channels").get(pk=rule_id)
+    """Raises Rule.DoesNotExist, also for one of another workspace. The alerts are those that a reader of these
+    workspaces may see."""
+    rules = Rule.objects.filter(owned(workspaces)).select_related("group", "runbook", "workspace")
+    rule = rules.prefetch_related("channels").get(pk=rule_id)
     try:
         expr = expand(rule.expr, rule.threshold)
         comparison = split(expr)
@@ -237,7 +251,8 @@ def rule_detail(rule_id: int, workspaces: Collection[str] | None = None) -> Rule
 
 
 def recipients(rule: Rule, channels: list[Channel]) -> list[Channel]:
-    """Which of the channels a rule's messages go to now: those chosen, else all of its kinds that take the severity."""
+    """Which of the channels a rule's messages go to now: those chosen, else all of its owner's, of its kinds, that take
+    the severity."""
     chosen = {channel.pk for channel in rule.channels.all()}
     if chosen:
         return [channel for channel in channels if channel.pk in chosen and channel.enabled]
@@ -245,49 +260,47 @@ def recipients(rule: Rule, channels: list[Channel]) -> list[Channel]:
         channel
         for channel in channels
         if channel.enabled
+        and channel.workspace_id == rule.workspace_id
         and channel.takes(rule.severity)
         and (not rule.channel_kinds or channel.kind in rule.channel_kinds)
     ]
 
 
-def channel_list() -> list[Channel]:
-    """All channels, each with `last_state` and `last_delivery_at` of its newest delivery, `last_ok` and `last_error` of its newest try."""
+def channel_list(workspaces: Collection[str] | None = None) -> list[Channel]:
+    """The channels that a reader of these workspaces may see, each with `last_state` and `last_delivery_at` of its
+    newest delivery, and `last_ok` and `last_error` of its newest try."""
     newest = Delivery.objects.filter(channel=OuterRef("pk")).order_by("-id")
     attempt = DeliveryAttempt.objects.filter(delivery__channel=OuterRef("pk")).order_by("-id")
     return list(
-        Channel.objects.annotate(
+        Channel.objects.filter(owned(workspaces))
+        .select_related("workspace")
+        .annotate(
             last_state=Subquery(newest.values("state")[:1]),
             last_delivery_at=Subquery(newest.values("created_at")[:1]),
             last_error=Subquery(attempt.values("error")[:1]),
             last_ok=Subquery(attempt.values("ok")[:1]),
-        ).order_by("name")
+        )
+        .order_by("name", "id")
     )
 
 
-def channel_deliveries(channel: Channel, limit: int = PAGE) -> list[Delivery]:
-    """Its newest deliveries with their attempts."""
-    return list(
-        Delivery.objects.filter(channel=channel)
-        .select_related("flip", "alert__rule")
-        .prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("number")))
-        .order_by("-id")[:limit]
-    )
-
-
-def runbook_list() -> list[Runbook]:
-    """All runbooks, each with `updated_at` and its `rules`."""
+def runbook_list(workspaces: Collection[str] | None = None) -> list[Runbook]:
+    """The runbooks that a reader of these workspaces may see, each with `updated_at` and its `rules` that they may
+    see."""
     newest = RunbookVersion.objects.filter(runbook=OuterRef("pk")).order_by("-number")
-    return list(Runbook.objects.annotate(updated_at=Subquery(newest.values("at")[:1])).prefetch_related("rules"))
+    rules = Prefetch("rules", Rule.objects.filter(owned(workspaces)))
+    found = Runbook.objects.filter(owned(workspaces)).select_related("workspace")
+    return list(found.annotate(updated_at=Subquery(newest.values("at")[:1])).prefetch_related(rules))
 
 
-def runbook_detail(slug: str, number: int | None = None) -> RunbookDetail:
+def runbook_detail(slug: str, number: int | None = None, workspaces: Collection[str] | None = None) -> RunbookDetail:
     """Raises Runbook.DoesNotExist or RunbookVersion.DoesNotExist."""
-    runbook = Runbook.objects.get(slug=slug)
+    runbook = Runbook.objects.filter(owned(workspaces)).select_related("workspace").get(slug=slug)
     versions = list(runbook.versions.select_related("author"))
     wanted = [version for version in versions if number is None or version.number == number]
     if not wanted:
         raise RunbookVersion.DoesNotExist
-    return RunbookDetail(runbook, wanted[0], versions, list(runbook.rules.all()))
+    return RunbookDetail(runbook, wanted[0], versions, list(runbook.rules.filter(owned(workspaces))))
 
 
 def changes_during(alert: Alert, since: dt.datetime) -> list[RuleChange]:
@@ -298,20 +311,27 @@ def changes_during(alert: Alert, since: dt.datetime) -> list[RuleChange]:
     return list(changes[:20])
 
 
-def told(alerts: Iterable[Alert]) -> dict[int, list[str]]:
+def tells_of(alert_ids: Collection[int]) -> Q:
+    """The deliveries whose message tells of any of the alerts."""
+    wanted = sorted(alert_ids)
+    return Q(firing__overlap=wanted) | Q(resolved__overlap=wanted)
+
+
+def notified(alerts: Iterable[Alert]) -> dict[int, list[str]]:
     """The channels that heard that each of the alerts fires, by its id."""
     found: dict[int, list[str]] = {}
-    sent = Delivery.objects.filter(
-        alert__in=[alert.pk for alert in alerts], state=Delivery.State.SENT, flip__to_state=State.FIRING
-    )
-    for alert_id, name in sent.order_by("id").values_list("alert_id", "channel_name"):
-        if name not in found.setdefault(alert_id, []):
-            found[alert_id].append(name)
+    wanted = {alert.pk for alert in alerts}
+    sent = Delivery.objects.filter(state=Delivery.State.SENT, firing__overlap=sorted(wanted))
+    for firing, name in sent.order_by("id").values_list("firing", "channel_name"):
+        for alert_id in wanted.intersection(firing):
+            if name not in found.setdefault(alert_id, []):
+                found[alert_id].append(name)
     return found
 
 
 def deliveries_of(channel: Channel, state: str, workspaces: Collection[str] | None) -> QuerySet[Delivery]:
-    """A channel's deliveries, newest first, of the alerts that a reader of these workspaces may see; `state` empty: all."""
+    """A channel's deliveries, newest first, of the alerts that a reader of these workspaces may see; `state` empty:
+    all."""
     visible = Alert.objects.filter(seen_by(workspaces))
     found = Delivery.objects.filter(channel=channel, alert__in=visible)
     return (
@@ -326,6 +346,25 @@ def uses_of(channel: Channel) -> dict[str, int]:
     """How many rules chose the channel, and how many deliveries still wait for it."""
     waiting = Delivery.objects.filter(channel=channel, state__in=["pending", "sending"])
     return {"rules": channel.rules.count(), "waiting": waiting.count()}
+
+
+@dataclass(frozen=True)
+class StalledGroup:
+    """A group whose rules are not evaluated; `since` is its last evaluated slot, or when it was made."""
+
+    name: str
+    since: dt.datetime
+
+
+def stalled_groups(now: dt.datetime) -> list[StalledGroup]:
+    """The groups with a rule in use that have missed several slots in a row, the longest first."""
+    in_use = RuleGroup.objects.filter(Exists(Rule.objects.filter(group=OuterRef("pk"), enabled=True)))
+    rows = in_use.annotate(since=Coalesce("evaluated_until", "created_at")).order_by("since", "name")
+    return [
+        StalledGroup(name, since)
+        for name, interval, since in rows.values_list("name", "interval_seconds", "since")
+        if is_stalled(interval, since, now)
+    ]
 
 
 def last_evaluation() -> dt.datetime | None:

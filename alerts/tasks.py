@@ -3,29 +3,53 @@
 from celery import shared_task
 from django.utils import timezone
 
-from alerts import evaluate, notify, retention, senders, wake
-from alerts.series import portal_source
+from alerts.alertmanager.external import expire_alerts
+from alerts.evaluation import retention
+from alerts.evaluation.series import portal_source
+from alerts.evaluation.tick import tick as evaluate_due_slots
+from alerts.incidents.collect import flush_due
+from alerts.incidents.resolve import reopen_due
+from alerts.models import Rule
+from alerts.notify import deliveries, pool, wake
+from alerts.oncall.escalate import escalate_due
+from alerts.rules.selectors import note_unmatched
 
 
 @shared_task
 def tick() -> None:
     """Evaluate the rules that are due."""
-    evaluate.tick(timezone.now(), portal_source(None))
+    evaluate_due_slots(timezone.now(), portal_source(None))
+
+
+@shared_task
+def flush() -> None:
+    """End what others sent and nobody renewed, notify of the incidents whose time has come, then take the steps that are due."""
+    expire_alerts(timezone.now())
+    flush_due(timezone.now())
+    escalate_due(timezone.now())
+    reopen_due(timezone.now())
 
 
 @shared_task
 def sweep() -> None:
     """Wake every channel that has something to send: retries, and what a dead worker left."""
-    wake.wake_channels(notify.due_channels(timezone.now()))
+    wake.wake_channels(deliveries.due_channels(timezone.now()))
 
 
 @shared_task
 def send_channel(channel_id: int) -> None:
     """Send what is due on one channel, on a thread of its own."""
-    senders.send_soon(channel_id)
+    pool.send_soon(channel_id)
 
 
 @shared_task
 def forget() -> None:
-    """Forget alerts that never fired, once they are old."""
+    """Forget alerts that never fired and what rules recorded, once they are old."""
     retention.forget_unfired(timezone.now())
+    retention.forget_recorded(timezone.now())
+
+
+@shared_task
+def match_selectors() -> None:
+    """Look which selectors of rules match no series."""
+    note_unmatched(Rule.objects.filter(enabled=True, external=False).select_related("workspace"))

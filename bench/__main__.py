@@ -1,4 +1,5 @@
-"""Runs each benchmark in a process of its own against one embedded Postgres with its ordinary durability; prints a table."""
+"""Runs each benchmark in a process of its own against one embedded Postgres with its ordinary durability; prints a
+table."""
 
 from __future__ import annotations
 
@@ -10,15 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.row import Row
-from portal.postgres import running
+from bench.row import Measurement
+from portal.run.postgres import running
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE / ".data"
 NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
 
 
-def measure(name: str, url: str) -> list[Row]:
+def measure(name: str, url: str) -> list[Measurement]:
     """The lines of one benchmark; its database is empty when it starts."""
     own = {"DATABASE_URL": url, "PORTAL_DATA_DIR": str(DATA / "portal"), "DJANGO_SETTINGS_MODULE": "portal.settings"}
     environment = {**os.environ, **own}
@@ -27,11 +28,11 @@ def measure(name: str, url: str) -> list[Row]:
     module = f"import django, runpy; django.setup(); runpy.run_module('bench.bench_{name}', run_name='__main__')"
     run = [sys.executable, "-c", module]
     done = subprocess.run(run, env=environment, cwd=HERE.parent, check=True, stdout=subprocess.PIPE, text=True)
-    found: list[Row] = json.loads(done.stdout.splitlines()[-1])
+    found: list[Measurement] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[Measurement]) -> str:
     """The lines for a person."""
     lines = [f"{'what':58} {'value':>12} {'baseline':>12} {'unit':10} {'ratio':>7}  bound"]
     for one in rows:
@@ -48,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which benchmarks (default: all)")
     names = parser.parse_args().names or NAMES
-    rows: list[Row] = []
+    rows: list[Measurement] = []
     for name in names:
         shutil.rmtree(DATA, ignore_errors=True)
         DATA.mkdir(parents=True)

@@ -1,9 +1,9 @@
 """200 rules in one tick, reads from Postgres and all writes in: at most 1 s of one core.
 
-The rules are the ten defaults, twenty times: over a day of calls of 60 models and a quarter of an hour of alerts. Once the copies
-differ in their threshold only, as teams tune them; once each has a selector of its own, so that nothing can be shared.
-The baseline is one second. Counted is the processor time of the tick's process and of its Postgres session together, which take
-turns; the note gives the wall clock.
+The rules are the ten defaults, twenty times: over a day of calls of 60 models and a quarter of an hour of alerts. Once
+the copies differ in their threshold only, as teams tune them; once each has a selector of its own, so that nothing can
+be shared. The baseline is one second. Counted is the processor time of the tick's process and of its Postgres session
+together, which take turns; the note gives the wall clock.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from pathlib import Path
 from django.db import connection
 from django.utils import timezone
 
-from alerts.defaults import GROUPS
-from alerts.evaluate import tick
+from alerts.evaluation.series import portal_source
+from alerts.evaluation.tick import tick
 from alerts.models import Alert, Rule, RuleGroup
-from alerts.series import portal_source
-from bench.row import Row, row
-from usage import ingest, keys, rollup
-from usage.models import Workspace
+from alerts.rules.defaults import GROUPS
+from bench.row import Measurement, row
+from core.accounts import keys
+from core.accounts.models import Workspace
+from usage.ingest import pipeline
+from usage.store import downsampling
 
 COPIES, MODELS, TICKS = 20, 60, 5
 CALLS_APART = 120
@@ -69,10 +71,10 @@ def store_calls() -> int:
     now = time.time()
     records = calls(random.Random(1), now)
     for start in range(0, len(records), BATCH):
-        answer = ingest.ingest(json.dumps(records[start : start + BATCH]).encode(), caller, time.time())
+        answer = pipeline.ingest(json.dumps(records[start : start + BATCH]).encode(), caller, time.time())
         if answer.spooled or answer.rejected:
             raise SystemExit(f"a batch was not stored: {answer}")
-    while rollup.coarsen(timezone.now()):
+    while downsampling.downsample(timezone.now()):
         pass
     return len(records)
 
@@ -108,7 +110,7 @@ def core_seconds(backend: int) -> float:
     return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(name: str, own_selectors: bool) -> Row:
+def measure(name: str, own_selectors: bool) -> Measurement:
     """Core seconds of the median of some ticks, a minute apart, the first of which raises the alerts."""
     make_rules(own_selectors)
     now = timezone.now()
@@ -125,7 +127,10 @@ def measure(name: str, own_selectors: bool) -> Row:
     broken = Rule.objects.exclude(health="ok").first()
     if broken is not None:
         raise SystemExit(f"{broken.name} was not evaluated: {broken.last_error}")
-    note = f"{Alert.objects.count()} alerts, median of {TICKS} ticks, the slowest {max(seconds):.2f}, {max(wall):.2f} s by the clock"
+    note = (
+        f"{Alert.objects.count()} alerts, median of {TICKS} ticks, the slowest {max(seconds):.2f}, {max(wall):.2f} s by"
+        " the clock"
+    )
     return row(name, statistics.median(seconds), 1.0, "s", "<= 1", note)
 
 

@@ -1,8 +1,8 @@
 """Ingest over HTTP, everything in, against raw binary COPY of the same rows: two client processes, batches of 500.
 
-The baseline copies what the portal stored, read back as binary, into a table with the same partitions and indexes, in the same
-batches, a commit each: the same rows with the same durability, and nothing else. The two take turns, round by round, so that a
-machine that is slow for a while is slow for both; the medians are compared.
+The baseline copies what the portal stored, read back as binary, into a table with the same partitions and indexes, in
+the same batches, a commit each: the same rows with the same durability, and nothing else. The two take turns, round by
+round, so that a machine that is slow for a while is slow for both; the medians are compared.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from pathlib import Path
 import psycopg
 
 from bench.row import row
-from usage import keys, partitions
-from usage.models import Workspace
+from core.accounts import keys
+from core.accounts.models import Workspace
+from usage.store import partitions
 
 BATCH, CLIENTS = 500, 2
 ROUNDS, BATCHES = 7, 40  # batches per round and client
@@ -65,8 +66,8 @@ def body(draw: random.Random, now: float) -> bytes:
 
 
 def send(port: int, key: str, bodies: list[bytes], start: float) -> None:
-    """A client: one batch after another, from a common start on; a connection each, so that the kernel spreads them over the web
-    processes (two connections kept open are in one process as often as not)."""
+    """A client: one batch after another, from a common start on; a connection each, so that the kernel spreads them
+    over the web processes (two connections kept open are in one process as often as not)."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     time.sleep(max(0.0, start - time.time()))
     for one in bodies:
@@ -78,12 +79,12 @@ def send(port: int, key: str, bodies: list[bytes], start: float) -> None:
             raise SystemExit(f"a batch was not stored: {answer}")
 
 
-def copy(url: str, batches: list[bytes], start: float) -> None:
+def copy_batches(table: str, url: str, batches: list[bytes], start: float) -> None:
     """A baseline client: binary COPY of the batches, a commit each."""
     with psycopg.connect(url) as connection:
         time.sleep(max(0.0, start - time.time()))
         for one in batches:
-            with connection.cursor().copy("COPY bench_record FROM STDIN (FORMAT BINARY)") as sink:
+            with connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as sink:
                 sink.write(one)
             connection.commit()
 
@@ -111,7 +112,7 @@ def free_port() -> int:
 
 def wait_for(url: str) -> None:
     """Return once the server answers."""
-    for _ in range(300):
+    for _ in range(1_200):
         try:
             urllib.request.urlopen(url, timeout=1).close()  # noqa: S310  # a loopback address of our own
             return
@@ -163,7 +164,9 @@ def main() -> None:
             bodies = [[body(draw, time.time()) for _ in range(BATCHES)] for _ in range(CLIENTS)]
             seconds = together(send, [(port, key, part) for part in bodies])
             batches = newest_batches(url)
-            baseline = together(copy, [(url, batches[client::CLIENTS]) for client in range(CLIENTS)])
+            baseline = together(
+                copy_batches, [("bench_record", url, batches[client::CLIENTS]) for client in range(CLIENTS)]
+            )
             if turn:  # the first one warms both up
                 ours.append(seconds)
                 theirs.append(baseline)

@@ -1,4 +1,5 @@
-"""/metrics of 1,000 dimensions, Postgres read included, against prometheus_client's exposition of as many series in memory."""
+"""/metrics of 1,000 dimensions, Postgres read included, against prometheus_client's exposition of as many series in
+memory."""
 
 from __future__ import annotations
 
@@ -10,10 +11,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.row import median_seconds, row
-from usage import ingest, keys
+from core.accounts import keys
+from core.accounts.models import Workspace
 from usage.catalog import BY_NAME
-from usage.exposition import exposition
-from usage.models import Workspace
+from usage.ingest import pipeline
+from usage.series.exposition import exposition
 
 DIMENSIONS = 1000
 
@@ -37,7 +39,7 @@ def fill() -> None:
         }
         for number in range(DIMENSIONS)
     ]
-    answer = ingest.ingest(json.dumps(records).encode(), caller, time.time())
+    answer = pipeline.ingest(json.dumps(records).encode(), caller, time.time())
     if answer.accepted != DIMENSIONS:
         raise SystemExit(f"not stored: {answer}")
 

@@ -1,7 +1,7 @@
 """The overview over 24 hours, page and panels, with 10 million raw records against the same with 100 thousand.
 
-The first 100,000 records are stored like any others. The rest are copies made in Postgres: each raw row 99 times more, at other
-times of the same day, and rollups as they would be: every bucket of every dimension filled.
+The first 100,000 records are stored like any others. The rest are copies made in Postgres: each raw row 99 times more,
+at other times of the same day, and rollups as they would be: every bucket of every dimension filled.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from django.test import Client
 from django.utils import timezone
 
 from bench.row import median_seconds, row
-from usage import ingest, keys, partitions, rollup
-from usage.dashboards import OVERVIEW
-from usage.models import Record, Workspace
+from core.accounts import keys
+from core.accounts.models import Workspace
+from usage.boards.declarations import OVERVIEW
+from usage.ingest import pipeline
+from usage.models import Record
+from usage.store import downsampling, partitions
 
 RECORDS, TIMES, BATCH = 100_000, 100, 1000
 MODELS = [
@@ -52,7 +55,7 @@ def fill(caller: keys.Caller, now: float) -> None:
                     "duration_seconds": draw.lognormvariate(0, 1),
                 }
             )
-        answer = ingest.ingest(json.dumps(records).encode(), caller, now)
+        answer = pipeline.ingest(json.dumps(records).encode(), caller, now)
         if answer.accepted != BATCH or answer.spooled:
             raise SystemExit(f"not stored: {answer}")
 
@@ -61,12 +64,15 @@ def multiply(now: float) -> None:
     """Copy every raw row until there are 100 times as many; fill every bucket of the rollups."""
     partitions.ensure_ahead(timezone.now())
     columns = (
-        "received_at, receipt, key_id, dimension_id, trace_id, span_id, prompt_tokens, completion_tokens, cached_tokens,"
-        " reasoning_tokens, cost_usd, price_source, duration_seconds, rate_limit_delay_seconds, value, attributes, overflow"
+        "received_at, receipt, key_id, dimension_id, trace_id, span_id, prompt_tokens, completion_tokens,"
+        " cached_tokens,"
+        " reasoning_tokens, cost_usd, price_source, duration_seconds, rate_limit_delay_seconds, value, attributes,"
+        " overflow"
     )
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO usage_record (event_id, at, {columns}) SELECT gen_random_uuid(), to_timestamp(%s - random() * 86000), {columns}"
+            f"INSERT INTO usage_record (event_id, at, {columns}) SELECT gen_random_uuid(), to_timestamp(%s - random() *"
+            f" 86000), {columns}"
             " FROM usage_record, generate_series(2, %s)",
             [now, TIMES],
         )
@@ -74,20 +80,22 @@ def multiply(now: float) -> None:
             "INSERT INTO usage_rollup_15s AS r (bucket, dimension_id, measures)"
             " SELECT to_timestamp(floor(extract(epoch FROM b) / 15) * 15), t.dimension_id,"
             " (SELECT array_agg(ceil(m * 99 / 5760.0)) FROM unnest(t.measures) AS m)"
-            " FROM usage_total t, generate_series(to_timestamp(%s - 86000), to_timestamp(%s), interval '15 seconds') AS b"
+            " FROM usage_total t, generate_series(to_timestamp(%s - 86000), to_timestamp(%s), interval '15 seconds') AS"
+            " b"
             " ON CONFLICT (bucket, dimension_id) DO UPDATE SET measures = usage_add(r.measures, excluded.measures)",
             [now, now],
         )
         cursor.execute("UPDATE usage_total SET measures = (SELECT array_agg(m * 100) FROM unnest(measures) AS m)")
         cursor.execute(
-            "INSERT INTO usage_dirtybucket (bucket, claimed) SELECT DISTINCT date_bin('5 minutes', bucket, 'epoch'), false"
+            "INSERT INTO usage_dirtybucket (bucket, claimed) SELECT DISTINCT date_bin('5 minutes', bucket, 'epoch'),"
+            " false"
             " FROM usage_rollup_15s ON CONFLICT DO NOTHING"
         )
 
 
 def settle() -> None:
-    """Coarsen, and let Postgres know what there is, as its autovacuum does in time."""
-    while rollup.coarsen(timezone.now()):
+    """Downsample, and let Postgres know what there is, as its autovacuum does in time."""
+    while downsampling.downsample(timezone.now()):
         pass
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")

@@ -1,4 +1,5 @@
-"""PromQL over 24 h at 15 s of 250 groups, read from Postgres, against Debian's Prometheus over the same samples; and rules over it."""
+"""PromQL over 24 h at 15 s of 250 groups, read from Postgres, against Debian's Prometheus over the same samples; and
+rules over it."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import promql
-from alerts.defaults import SPIKE
-from bench.history import fill, scraped
-from bench.row import Row, added_mib, median_seconds, row
+from alerts.rules.defaults import SPIKE
+from bench.row import Measurement, added_mib, median_seconds, row
+from bench.sample_day import fill, scraped
 from bench.thousand import measure_thousand
 from tests.promql.prometheus_server import PrometheusServer, serve_prometheus
-from usage.series import PostgresSource
+from usage.series.source import PostgresSource
 
 DAY_MS = 86_400_000
 BY = "sum by (component, provider, model)"
@@ -37,7 +38,7 @@ def same(ours: promql.Result, theirs: list[float]) -> None:
         raise SystemExit(f"Prometheus answers otherwise: {theirs[:5]} … instead of {found[:5]} …")
 
 
-def measure(server: PrometheusServer, source: PostgresSource, end: int) -> list[Row]:
+def measure(server: PrometheusServer, source: PostgresSource, end: int) -> list[Measurement]:
     """Medians of the same queries, once from Postgres, once from Prometheus."""
     rows = []
     start = end - DAY_MS + 900_000
@@ -64,7 +65,9 @@ def measure(server: PrometheusServer, source: PostgresSource, end: int) -> list[
     return [*rows, compared("PromQL token spike over 24 h", ours, theirs, "<= 1", 7)]
 
 
-def compared(name: str, ours: Callable[[], object], theirs: Callable[[], object], bound: str, times: int) -> Row:
+def compared(
+    name: str, ours: Callable[[], object], theirs: Callable[[], object], bound: str, times: int
+) -> Measurement:
     """Medians of both, asked in turns, so that a busy moment is busy for both; and what ours adds to the memory."""
     return row(name, *median_seconds(ours, theirs, times=times), "s", bound, added_mib(ours))
 

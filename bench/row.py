@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypedDict
 
 
-class Row(TypedDict):
+class Measurement(TypedDict):
     """A measured value, what it is compared with, and the bound on their ratio (`at least` or `at most`)."""
 
     name: str
@@ -22,7 +22,7 @@ class Row(TypedDict):
     note: str
 
 
-def row(name: str, value: float, baseline: float, unit: str, bound: str, note: str = "") -> Row:
+def row(name: str, value: float, baseline: float, unit: str, bound: str, note: str = "") -> Measurement:
     """A line; `bound` reads like "<= 3" or ">= 0.3" and is about value / baseline."""
     ratio = value / baseline
     sign, limit = bound.split()

@@ -1,4 +1,5 @@
-"""1,000 alert rules as a team with 50 models and five components has them: one each for what they watch, with its own threshold."""
+"""1,000 alert rules as a team with 50 models and five components has them: one each for what they watch, with its own
+threshold."""
 
 from __future__ import annotations
 
@@ -9,19 +10,21 @@ from collections.abc import Sequence
 from django.db import connection
 
 import promql
-from alerts.evaluate import tick
+from alerts.evaluation.tick import tick
 from alerts.models import Alert, Rule, RuleGroup
 from bench.bench_alerts import core_seconds
-from bench.row import Row, added_mib, row
-from usage.series import PostgresSource
+from bench.row import Measurement, added_mib, row
+from usage.series.source import PostgresSource
 
 GROUPS, MODELS, TICKS = 20, 50, 5
 EXPRESSIONS = (
     'sum by (model) (rate(llm_provider_tokens_total{{model="m{model}"}}[5m])) > $threshold',
-    'sum by (component) (increase(compozy_llm_usage_events_total{{model="m{model}", component="c{component}"}}[15m])) > $threshold',
+    'sum by (component) (increase(compozy_llm_usage_events_total{{model="m{model}", component="c{component}"}}[15m]))'
+    " > $threshold",
     '100 * sum(increase(compozy_llm_usage_failures_total{{model="m{model}"}}[15m]))'
     ' / sum(increase(compozy_llm_usage_events_total{{model="m{model}"}}[15m])) > $threshold',
-    'histogram_quantile(0.95, sum by (le) (rate(llm_provider_request_seconds_bucket{{model="m{model}"}}[5m]))) > $threshold',
+    'histogram_quantile(0.95, sum by (le) (rate(llm_provider_request_seconds_bucket{{model="m{model}"}}[5m]))) >'
+    " $threshold",
 )
 
 
@@ -56,7 +59,7 @@ class Counting:
         return self.inner.select(matchers, start_ms, end_ms, hints)
 
 
-def measure_thousand(end: int) -> Row:
+def measure_thousand(end: int) -> Measurement:
     """Core seconds (this process and its Postgres session) of the median of some ticks up to `end` (epoch seconds)."""
     make_thousand()
     with connection.cursor() as cursor:
@@ -74,5 +77,8 @@ def measure_thousand(end: int) -> Row:
     broken = Rule.objects.exclude(health="ok").first()
     if broken is not None:
         raise SystemExit(f"{broken.name} was not evaluated: {broken.last_error}")
-    note = f"{reads} reads, {Alert.objects.count()} alerts, median of {TICKS} ticks, the slowest {max(seconds):.2f}; {added}"
+    note = (
+        f"{reads} reads, {Alert.objects.count()} alerts, median of {TICKS} ticks, the slowest {max(seconds):.2f};"
+        f" {added}"
+    )
     return row("1,000 rules over 1,600 series in one tick", statistics.median(seconds), 1.0, "s", "<= 1", note)

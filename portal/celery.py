@@ -7,8 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from celery import Celery
+from celery.signals import worker_process_init, worker_process_shutdown
 from django.conf import settings
 from psycopg.conninfo import conninfo_to_dict
+
+from portal.tracing.start import finish_tracing, start_tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -20,13 +23,21 @@ VISIBILITY_SECONDS = 2 * TASK_SECONDS
 SCHEDULE: dict[str, tuple[str, float]] = {
     "heartbeat": ("portal.tasks.heartbeat", 10),
     "drain spool": ("usage.tasks.drain_spool", 5),
-    "coarsen rollups": ("usage.tasks.coarsen", 30),
+    "downsample rollups": ("usage.tasks.downsample", 30),
     "measure budgets": ("usage.tasks.measure_budgets", 60),
     "send demo traffic": ("usage.tasks.send_demo_traffic", 5),
+    "send demo traces": ("telemetry.tasks.send_demo_traces", 15),
+    "forward telemetry": ("telemetry.tasks.forward_telemetry", 5),
+    "keep audit log": ("core.audit.tasks.keep_partitions", 3600),
     "keep partitions": ("usage.tasks.keep_partitions", 3600),
+    "count usage of spans": ("telemetry.tasks.count_usage", 2),
+    "sample traces": ("telemetry.tasks.sample", 30),
+    "keep telemetry's partitions": ("telemetry.tasks.keep_partitions", 3600),
     "evaluate rules": ("alerts.tasks.tick", 5),
+    "flush incidents": ("alerts.tasks.flush", 2),
     "send what waits": ("alerts.tasks.sweep", 10),
     "forget old alerts": ("alerts.tasks.forget", 3600),
+    "match rules to series": ("alerts.tasks.match_selectors", 3600),
 }
 
 
@@ -107,3 +118,5 @@ app.conf.update(
     worker_send_task_events=False,
 )
 app.autodiscover_tasks()
+worker_process_init.connect(start_tracing)
+worker_process_shutdown.connect(finish_tracing)

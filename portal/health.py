@@ -1,4 +1,5 @@
-"""/healthz: this process answers. /readyz: the portal can store records and can evaluate rules, each with since when.
+"""/healthz: this process answers. /readyz: the portal can store records, can evaluate rules, and does so; each with
+since when.
 
 Both are answered before anything else of Django looks at the request, so that a probe may come by any host name and
 needs neither session nor database.
@@ -12,17 +13,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import psycopg
 from django.conf import settings
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 
+from alerts.queries import StalledGroup, stalled_groups
+from core.pg.breaker import breaker
 from portal.models import Heartbeat
-from usage import spool
+from usage.ingest import spool
 
 # The heartbeat task runs every 10 s; a worker that is busy or restarted misses a few.
 HEARTBEAT_GAP = timedelta(seconds=60)
 SPOOL_ROOM = 1024 * 1024
+# Postgres must answer within this time, so that a probe is answered within 2 s also while Postgres hangs.
+PROBE_SECONDS = 1.5
+MAX_NAMED = 10
 STARTED = timezone.now()
 
 
@@ -69,7 +76,7 @@ def spool_room() -> int:
     """Bytes that the spool can still take, by its limit and by the disk; 0 if it cannot be written."""
     try:
         folder = spool.folder()
-        used = sum(path.stat().st_size for path in spool.files())
+        used = spool.used_bytes()
         free = shutil.disk_usage(folder).free
     except OSError:
         return 0
@@ -77,12 +84,15 @@ def spool_room() -> int:
 
 
 def readiness(memory: Memory, now: datetime) -> list[Check]:
-    """Look at database, storing and evaluation."""
+    """Look at database, storing, the worker and the rules' evaluation."""
     seen: Heartbeat | None = None
+    stalled: list[StalledGroup] = []
     try:
+        breaker.doubt(PROBE_SECONDS)
+        stalled = stalled_groups(now)
         seen = Heartbeat.objects.filter(name="worker").first()
         database, detail = True, "answers"
-    except Error as error:
+    except (Error, psycopg.Error) as error:
         database, detail = False, (str(error).strip() or type(error).__name__).splitlines()[0]
     room = spool_room()
     alive = seen is not None and now - seen.seen_at <= HEARTBEAT_GAP
@@ -98,11 +108,20 @@ def readiness(memory: Memory, now: datetime) -> list[Check]:
         Check("evaluate", True, seen.since, last)
         if seen and alive
         else Check("evaluate", False, seen.seen_at if seen else STARTED, last),
+        Check("rules", False, stalled[0].since, "; ".join(map(stalled_text, stalled[:MAX_NAMED])))
+        if stalled
+        else memory.check("rules", database, "every group is evaluated" if database else detail, now),
     ]
 
 
+def stalled_text(group: StalledGroup) -> str:
+    """What is wrong with a group."""
+    return f"rules of group {group.name} are not evaluated since {group.since.isoformat(sep=' ', timespec='seconds')}"
+
+
 class HealthMiddleware:
-    """Answers /healthz and /readyz. `/readyz?check=store` asks for one check only: what a load balancer before ingest needs."""
+    """Answers /healthz and /readyz. `/readyz?check=store` asks for one check only: what a load balancer before ingest
+    needs."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -122,5 +141,5 @@ class HealthMiddleware:
         if not asked:
             return JsonResponse({"error": f"no such check: {only}"}, status=400)
         ok = all(check.ok for check in asked)
-        told = {c.name: {"ok": c.ok, "since": c.since.isoformat(), "detail": c.detail} for c in asked}
-        return JsonResponse({"status": "ok" if ok else "unavailable", "checks": told}, status=200 if ok else 503)
+        details = {c.name: {"ok": c.ok, "since": c.since.isoformat(), "detail": c.detail} for c in asked}
+        return JsonResponse({"status": "ok" if ok else "unavailable", "checks": details}, status=200 if ok else 503)

@@ -12,12 +12,18 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 import alerts.queries
-from usage import access, demo, model_rows, queries, ranges, spool, tiles
-from usage.dashboards import OVERVIEW
-from usage.views_boards import KEY_LATE_AFTER, answer, board_panels
-from usage.words import count
+from alerts.oncall.queries import duties
+from core.accounts import permissions
+from core.accounts.time_zones import zone_of
+from core.ui import time_range as ranges
+from core.ui.numbers import count
+from usage.boards import model_table, queries, tiles
+from usage.boards.declarations import OVERVIEW
+from usage.boards.views import KEY_LATE_AFTER, answer, board_panels
+from usage.ingest import spool
+from usage.samples import demo
 
-MOST_ALERTS = 4
+MAX_ALERTS = 4
 QUIET_AFTER = timedelta(minutes=5)
 SILENT_AFTER = timedelta(minutes=15)
 KEY_RETIRED_AFTER = timedelta(days=7)
@@ -28,7 +34,7 @@ class Telemetry:
     """The state of what comes in, as the sentence at the head of the page says it."""
 
     state: str
-    says: str
+    description: str
     last_at: datetime | None
     per_second: float
     queue: int
@@ -37,23 +43,23 @@ class Telemetry:
     evaluated_at: datetime | None
 
 
-def telemetry(scope: access.Scope, now: datetime) -> Telemetry:
+def telemetry(scope: permissions.Scope, now: datetime) -> Telemetry:
     """Whether records arrive, from whom, and whether the rules are evaluated."""
     arrival = queries.arrival(scope.slugs, now)
     used = [key.last_used_at for key in queries.keys_in_use(scope.slugs) if key.last_used_at]
     recent = [at for at in used if now - at < KEY_RETIRED_AFTER]
     age = now - arrival.last_at if arrival.last_at else None
     if age is None:
-        state, says = "", "Nothing was recorded yet"
+        state, description = "", "Nothing was recorded yet"
     elif age < QUIET_AFTER:
-        state, says = "ok", "Telemetry is arriving"
+        state, description = "ok", "Telemetry is arriving"
     elif age < SILENT_AFTER:
-        state, says = "warning", "Telemetry is quiet"
+        state, description = "warning", "Telemetry is quiet"
     else:
-        state, says = "critical", "Telemetry has stopped"
+        state, description = "critical", "Telemetry has stopped"
     return Telemetry(
         state,
-        says,
+        description,
         arrival.last_at,
         arrival.per_second,
         spool.waiting(),
@@ -68,27 +74,29 @@ def telemetry(scope: access.Scope, now: datetime) -> Telemetry:
 def page(request: HttpRequest) -> HttpResponse:
     """The overview of the workspaces that the reader may see."""
     now = timezone.now()
-    scope = access.read(request.user, request.GET)
-    time_range = ranges.read(request.GET, now)
+    scope = permissions.scope_of(request.user, request.GET)
+    time_range = ranges.parse(request.GET, now)
     calls = queries.Rollups("llm_call", scope.slugs, now)
     sort = request.GET.get("sort", "cost")
     firing, pending = alerts.queries.firing(scope.slugs), alerts.queries.pending(scope.slugs)
-    shown = [*firing, *pending][:MOST_ALERTS]
-    told = alerts.queries.told(shown)
+    shown = [*firing, *pending][:MAX_ALERTS]
+    notified = alerts.queries.notified(shown)
     context = {
         "scope": scope,
         "time_range": time_range,
         "sort": sort,
         "telemetry": telemetry(scope, now),
+        "stalled": alerts.queries.stalled_groups(now),
         "demo": demo.running(now),
-        "may_operate": access.may_operate(request.user),
-        "tiles": tiles.overview(calls, time_range, now),
-        "models": model_rows.rows(calls, time_range, queries.colour_slots("model"), sort),
+        "may_operate": permissions.may_operate(request.user),
+        "tiles": tiles.overview(calls, time_range, now, zone_of(scope.slugs)),
+        "models": model_table.rows(calls, time_range, queries.colours_by_value("model"), sort),
         "is_empty": calls.is_empty,
         "firing": firing,
         "pending": pending,
-        "attention": [(alert, count(alert.value), told.get(alert.pk, [])) for alert in shown],
+        "attention": [(alert, count(alert.value), notified.get(alert.pk, [])) for alert in shown],
         "not_shown": len(firing) + len(pending) - len(shown),
+        "duties": duties(scope.slugs, now),
         "panels": board_panels(OVERVIEW, scope, time_range),
         "base_url": settings.PORTAL.public_url,
     }

@@ -12,7 +12,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from portal.env import Config, ConfigError, load
-from portal.postgres import EmbeddedPostgres
+from portal.people.providers import Provider, parse_providers
+from portal.run.postgres import EmbeddedPostgres
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -49,7 +50,7 @@ def _database(url: str) -> dict[str, object]:
     except psycopg.ProgrammingError as error:
         sys.exit(f"portal: DATABASE_URL: {str(error).splitlines()[0]}")
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "core.pg.backend",
         "NAME": parameters.pop("dbname", "portal"),
         "USER": parameters.pop("user", ""),
         "PASSWORD": parameters.pop("password", ""),
@@ -57,8 +58,16 @@ def _database(url: str) -> dict[str, object]:
         "PORT": parameters.pop("port", ""),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 3, **parameters},
+        "OPTIONS": {"connect_timeout": PORTAL.database_timeout, **parameters},
     }
+
+
+def _providers(text: str) -> list[Provider]:
+    """The OpenID providers of the setting."""
+    try:
+        return parse_providers(text)
+    except ValueError as error:
+        sys.exit(f"portal: PORTAL_OIDC_PROVIDERS: {error}")
 
 
 def _package_folder(name: str) -> Path:
@@ -88,24 +97,43 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django_htmx",
     "django_prometheus",
+    "core.ui",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
+    "core.accounts",
+    "core.audit",
+    "core.api",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "portal",
     "usage",
+    "telemetry",
     "alerts",
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "portal.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "portal.csp.ContentSecurityPolicyMiddleware",
+    "portal.shell.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portal.people.proxy.ProxySignInMiddleware",
+    "core.audit.origin.OriginMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "portal.sign_in.OneTimePasswordMiddleware",
+    "portal.shell.sign_in.OneTimePasswordMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
@@ -116,12 +144,13 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["core.ui.templatetags.format"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "portal.navigation.sidebar",
-            ]
+                "portal.shell.navigation.sidebar",
+            ],
         },
     }
 ]
@@ -136,6 +165,45 @@ STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static", ("plotly", _package_folder("plotly") / "package_data")]
 STATIC_ROOT = PORTAL.data_dir / "static"
 LOGIN_URL = "login"
+AUTHENTICATION_BACKENDS = [
+    "allauth.account.auth_backends.AuthenticationBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+ACCOUNT_ADAPTER = "portal.people.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+# A key is an account at an address, or in a browser that signed in before (portal.people.attempts), never an account alone: else anybody
+# could keep somebody else from signing in.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,
+    "login_failed": "10/m/key,60/h/key,100/m/ip,600/h/ip",
+    "login_failed_known_browser": "10/m/key,60/h/key",
+}
+# allauth counts in the cache: one that all web processes share.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "sign_in_attempts",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if PORTAL.trusted_proxy else 0
+SOCIALACCOUNT_ADAPTER = "portal.people.adapters.SocialAdapter"
+SOCIALACCOUNT_AUTO_SIGNUP = True
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [one.app() for one in _providers(PORTAL.oidc_providers)]}}
+MFA_ADAPTER = "portal.people.adapters.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "LLM usage"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PORTAL.public_url.startswith("https://")
+EMAIL_BACKEND = "portal.people.mail.PortalMail"
+DEFAULT_FROM_EMAIL = PORTAL.email_from
 LOGIN_REDIRECT_URL = "/"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -151,6 +219,47 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "core.api.authentication.KeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["core.api.access.MayAccess"],
+    "DEFAULT_PARSER_CLASSES": ["core.api.parsers.BoundedJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "core.api.pages.NumberedPages",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "core.api.schema.ResourceSchema",
+    "EXCEPTION_HANDLER": "core.api.problems.answer_of",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "LLM usage portal",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "SeverityEnum": "alerts.models.Severity",
+        "ChannelKindEnum": "alerts.models.Channel.Kind",
+        "AlertStateEnum": "alerts.models.State",
+        "DeliveryStateEnum": "alerts.models.Delivery.State",
+        "ReceiptStateEnum": "usage.models.Receipt.STATES",
+        "KeyStateEnum": "core.accounts.models.ApiKey.STATES",
+        "ViaEnum": "core.audit.models.AuditLine.Via",
+        "BudgetStateEnum": "usage.boards.costs.STATES",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "portal.api.other_paths.add",
+    ],
+}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
+from promql.ranges import RangeVector
 from promql.result import Notes
 from promql.syntax import Call, Node, Selector
 from promql.values import Floats, Ints, Value, Vector
-from promql.windows import Windows
 
 
 class Evaluation(Protocol):
@@ -22,7 +22,15 @@ class Evaluation(Protocol):
 
     def text(self, node: Node) -> str: ...
 
-    def windows(self, node: Node, times: Ints) -> list[Windows]: ...
+    def range_vector(self, node: Node, times: Ints) -> RangeVector: ...
+
+    def label_name(self, node: Node, function: str, what: str) -> str:
+        """The text of an argument that must be a label's name. Raises EvalError."""
+        ...
+
+    def warn_of_sorting(self, call: Call) -> None:
+        """Note that sorting is in vain, where it is: the answer to a range query has an order of its own."""
+        ...
 
     def sample_times(self, node: Selector, times: Ints) -> Vector:
         """The times (s) of the samples that an instant selector selects."""

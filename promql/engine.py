@@ -1,4 +1,4 @@
-"""7 query, elsewhere: a source that evaluates queries itself, such as a Prometheus-compatible server."""
+"""Sources that evaluate queries themselves, such as a Prometheus-compatible server."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,7 +21,8 @@ class Listing(Source, Protocol):
 
 @runtime_checkable
 class Engine(Listing, Protocol):
-    """`promql.instant` and `promql.range` hand a query on to it instead of selecting series. Its methods raise PromQLError."""
+    """`promql.instant` and `promql.range` hand a query on to it instead of selecting series. Its methods raise
+    PromQLError."""
 
     def instant(self, query: Query, at_ms: int, lookback_ms: int, limits: Limits) -> Result:
         """The value at one time."""
@@ -33,7 +34,7 @@ class Engine(Listing, Protocol):
 
 
 def engine_of(source: Source) -> Engine | None:
-    """The source as an engine, where it is one. Asked for every query of every rule, so the answer is kept per class."""
+    """The source, if it is an engine. Called for every query of every rule, so the check is cached per class."""
     return source if _is_engine(type(source)) else None  # type: ignore[return-value]  # the class has been looked at
 
 

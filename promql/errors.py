@@ -6,10 +6,10 @@ class PromQLError(Exception):
 
 
 class ParseError(PromQLError):
-    """The text is no PromQL.
+    """The text is not PromQL.
 
-    `position` is the character offset of the place, where it is known; `suggestion` is the query that was
-    probably meant, where the mistake is a usual one.
+    `position` is the character offset of the error, where it is known; `suggestion` is the query that was
+    probably meant, for a common mistake.
     """
 
     def __init__(self, message: str, position: int | None = None, suggestion: str | None = None) -> None:
@@ -36,4 +36,4 @@ class LimitError(PromQLError):
 
 
 class UnavailableError(PromQLError):
-    """Whoever holds the series cannot be asked now: it does not answer, refuses the caller, or answers what cannot be read."""
+    """The server that holds the series does not respond, refuses the caller, or returns something unreadable."""

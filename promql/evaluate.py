@@ -1,28 +1,42 @@
-"""7 query (PromQL): evaluate a query over the series of a source, all steps and all series at once."""
+"""Evaluates a query over the series of a source, all steps and all series at once."""
 
 import numpy as np
 
 from promql import syntax
-from promql.aggregate import aggregate
-from promql.binary import binary
-from promql.convert import MAX_MILLISECONDS
+from promql.durations import MAX_MILLISECONDS, resolve
 from promql.engine import engine_of
 from promql.errors import EvalError, UnsupportedError
 from promql.functions import ELEMENTWISE, RANGE_FUNCTIONS, SPECIAL_FUNCTIONS, RangeFunction
-from promql.labels import label_key, label_order, metric_names, without_name, without_names
+from promql.functions.counters import possible_gauges
+from promql.labels import label_order
 from promql.limits import Budget, Limits
+from promql.operators.aggregate import aggregate
+from promql.operators.binary import binary
 from promql.parse import Query, parse
+from promql.ranges import RangeVector
 from promql.result import Notes, Result, one_row
-from promql.select import Fetched, Need, Planner, Span, fetch, latest
+from promql.select import Fetched, Needs, Planner, Span, fetch, latest, smoothed, summed_selector
 from promql.source import Block, Source
 from promql.syntax import Node
-from promql.values import Floats, Ints, Scalar, Text, Value, Vector, as_scalar, as_vector, join
-from promql.windows import Windows, window_block
+from promql.values import (
+    Bools,
+    Floats,
+    Ints,
+    Scalar,
+    Text,
+    Value,
+    Vector,
+    as_scalar,
+    as_vector,
+    drop_names,
+    empty_vector,
+    join,
+)
+from promql.windows import Windows
 
 DEFAULT_LOOKBACK_MS = 300_000
 # Prometheus's global evaluation interval, which a subquery without a step takes.
 DEFAULT_SUBQUERY_STEP_MS = 60_000
-_COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 
 
 def instant(
@@ -32,12 +46,13 @@ def instant(
     *,
     lookback_ms: int = DEFAULT_LOOKBACK_MS,
     limits: Limits | None = None,
+    subquery_step_ms: int = DEFAULT_SUBQUERY_STEP_MS,
 ) -> Result:
-    """Evaluate a query at one time (ms). Raises PromQLError."""
+    """Evaluate a query at one time (ms); subqueries without a step take `subquery_step_ms`. Raises PromQLError."""
     parsed = parse(query) if isinstance(query, str) else query
     if (engine := engine_of(source)) is not None:
         return engine.instant(parsed, at_ms, lookback_ms, limits or Limits())
-    evaluation = _Evaluation(parsed, source, at_ms, at_ms, 0, lookback_ms, limits or Limits())
+    evaluation = _Evaluation(parsed, source, at_ms, at_ms, 0, lookback_ms, limits or Limits(), subquery_step_ms)
     # Infinities and NaN are results like any other; numpy is not to warn of them.
     with np.errstate(all="ignore"):
         return evaluation.instant()
@@ -73,10 +88,18 @@ class _Evaluation:
     """One evaluation of one query; the Evaluation of promql.context."""
 
     def __init__(
-        self, query: Query, source: Source, start_ms: int, end_ms: int, step_ms: int, lookback_ms: int, limits: Limits
+        self,
+        query: Query,
+        source: Source,
+        start_ms: int,
+        end_ms: int,
+        step_ms: int,
+        lookback_ms: int,
+        limits: Limits,
+        subquery_step_ms: int = DEFAULT_SUBQUERY_STEP_MS,
     ) -> None:
         self.query = query
-        self.notes = Notes()
+        self.notes = Notes(query.text)
         self.start_ms, self.end_ms, self.step_ms = start_ms, end_ms, step_ms
         self._lookback_ms = lookback_ms
         self._budget = Budget(limits)
@@ -85,33 +108,36 @@ class _Evaluation:
         self._budget.check_depth(query.depth)
         self._budget.check_steps((end_ms - start_ms) // step_ms + 1 if step_ms else 1)
         self.times = np.arange(start_ms, end_ms + 1, step_ms or 1, dtype=np.int64)
-        self._planner = Planner(start_ms, end_ms, lookback_ms, DEFAULT_SUBQUERY_STEP_MS)
+        self._expr = query.expr
+        if query.has_open_durations:
+            self._expr = resolve(query.expr, step_ms, end_ms - start_ms)
+        self._planner = Planner(start_ms, end_ms, lookback_ms, subquery_step_ms)
         self._fetched = self._fetch(source)
 
     def _fetch(self, source: Source) -> Fetched:
-        needs: dict[int, Need] = {}
-        self._planner.plan(self.query.expr, Span(self.start_ms, self.end_ms, self.step_ms), needs)
+        needs = Needs()
+        self._planner.plan(self._expr, Span(self.start_ms, self.end_ms, self.step_ms), needs)
         return fetch(needs, source, self._budget)
 
     def range(self) -> Result:
-        value = self.value(self.query.expr, self.times)
+        value = self.value(self._expr, self.times)
         if isinstance(value, Scalar):
             return self._result("matrix", Vector([{}], *one_row(value.values)))
-        vector = as_vector(value).compact()
+        vector = drop_names(as_vector(value).compact())
         order = sorted(range(len(vector.labels)), key=lambda row: label_order(vector.labels[row]))
         return self._result("matrix", vector.rows(np.array(order, dtype=np.int64)))
 
     def instant(self) -> Result:
         if self.query.type == "matrix":
             return self._samples()
-        value = self.value(self.query.expr, self.times)
+        value = self.value(self._expr, self.times)
         if isinstance(value, Text):
             result = self._result("string", Vector([], np.zeros((0, 1)), np.zeros((0, 1), dtype=bool)))
             result.string = value.value
             return result
         if isinstance(value, Scalar):
             return self._result("scalar", Vector([{}], *one_row(value.values)))
-        return self._result("vector", as_vector(value).compact())
+        return self._result("vector", drop_names(as_vector(value).compact()))
 
     def _result(self, kind: str, vector: Vector) -> Result:
         return Result(
@@ -126,26 +152,35 @@ class _Evaluation:
 
     def _samples(self) -> Result:
         """The raw samples of a range selector, on the union of the times of all series."""
-        parts = self.windows(syntax.unwrap(self.query.expr), self.times)
+        given = self.range_vector(self._expr, self.times)
+        if given.extension:
+            raise EvalError(f"{given.extension} ranges can only be given to functions")
+        found = [windows for block in given.blocks if (windows := given.windows(block, self.times)) is not None]
         rows = [
-            (labels, part.times[row if part.times.shape[0] > 1 else 0][first:stop], part.values[row][first:stop])
-            for part in parts
+            (
+                labels,
+                part.times[row if part.times.shape[0] > 1 else 0][first:stop],
+                part.values[row][first:stop],
+                bool(np.broadcast_to(given.drops_name, len(part.labels))[row]),
+            )
+            for part in found
             for row, (labels, first, stop) in enumerate(_spans(part))
         ]
         rows = sorted((row for row in rows if row[1].size), key=lambda row: label_order(row[0]))
         times = np.unique(np.concatenate([row[1] for row in rows])) if rows else np.zeros(0, dtype=np.int64)
         values = np.zeros((len(rows), times.size))
         present = np.zeros(values.shape, dtype=bool)
-        for index, (_, own_times, own_values) in enumerate(rows):
+        for index, (_, own_times, own_values, _) in enumerate(rows):
             columns = np.searchsorted(times, own_times)
             values[index, columns] = own_values
             present[index, columns] = True
-        result = self._result("matrix", Vector([row[0] for row in rows], values, present))
+        drops_name = np.array([row[3] for row in rows], dtype=bool)
+        result = self._result("matrix", drop_names(Vector([row[0] for row in rows], values, present, drops_name)))
         result.times = times
         return result
 
     def value(self, node: Node, times: Ints) -> Value:
-        """The value of any part of the query that is no range vector."""
+        """The value of an expression that is not a range vector."""
         self._budget.check_time()
         if times.size > 1 and _is_invariant(node):
             return _repeat(self._value(node, times[:1]), times.size)
@@ -162,18 +197,29 @@ class _Evaluation:
                 return Text(node.value)
             case syntax.Paren():
                 return self.value(node.expr, times)
-            case syntax.Negate():
-                return self._negate(node, times)
+            case syntax.Unary():
+                return self._unary(node, times)
             case syntax.Selector():
-                return latest(self._fetched.of(node), self._moments(node, times), self._lookback_ms)
+                select = smoothed if node.extension else latest
+                return select(self._fetched.of(node), self._moments(node, times), self._lookback_ms)
             case syntax.Call():
                 return self._call(node, times)
             case syntax.Aggregate():
-                return aggregate(self, node, times)
+                summed = self._fetched.sums.get(id(node))
+                return aggregate(self, node, times) if summed is None else self._summed(node, summed, times)
             case syntax.Binary():
                 return binary(self, node, times)
             case syntax.Subquery():
                 raise EvalError("a range vector cannot stand here")
+
+    def _summed(self, node: syntax.Aggregate, block: Block, times: Ints) -> Vector:
+        """The sums that the source made; of a subquery's times, those that are asked for."""
+        found = summed_selector(node)
+        offset = found[1].offset_ms if found else 0
+        columns = np.searchsorted(block.times, times - offset)
+        if np.array_equal(columns, np.arange(block.times.size)):
+            return Vector(block.labels, block.values, _all_present(block)).compact()
+        return Vector(block.labels, block.values[:, columns], _all_present(block)[:, columns]).compact()
 
     def vector(self, node: Node, times: Ints) -> Vector:
         return as_vector(self.value(node, times))
@@ -187,14 +233,29 @@ class _Evaluation:
             raise EvalError("a string is expected here")
         return inner.value
 
+    def label_name(self, node: Node, function: str, what: str) -> str:
+        name = self.text(node)
+        inner = syntax.unwrap(node)
+        if not name or (isinstance(inner, syntax.String) and not inner.is_utf8):
+            raise EvalError(f"invalid {what} in {function}(): {name}")
+        return name
+
+    def warn_of_sorting(self, call: syntax.Call) -> None:
+        if self.step_ms:
+            self.notes.at(call.args[0]).warn(
+                "sort is ineffective for range queries since results are always ordered by labels"
+            )
+
     def _moments(self, node: syntax.Selector | syntax.Subquery, times: Ints) -> Ints:
-        """The times at which a selector looks: its `@`, less its offset."""
+        """The times at which a selector reads: the evaluation times or its `@`, minus its offset."""
         fixed = self._planner.fixed(node.at)
         moments = times if fixed is None else np.full_like(times, fixed)
         return moments - node.offset_ms
 
-    def _negate(self, node: syntax.Negate, times: Ints) -> Value:
+    def _unary(self, node: syntax.Unary, times: Ints) -> Value:
         value = self.value(node.expr, times)
+        if node.op == "+":
+            return value
         if isinstance(value, Scalar):
             return Scalar(-value.values)
         vector = as_vector(value)
@@ -208,60 +269,64 @@ class _Evaluation:
             return given.nameless(ELEMENTWISE[node.function](given.values))
         if node.function in SPECIAL_FUNCTIONS:
             return SPECIAL_FUNCTIONS[node.function](self, node, times)
-        raise UnsupportedError(f"{node.function}() is not supported", node.position)
+        raise UnsupportedError(f"{node.function}() is not supported", node.start)
 
     def _range_call(self, node: syntax.Call, times: Ints) -> Vector:
         function = RANGE_FUNCTIONS[node.function]
         scalars = [self.scalar(arg, times) for place, arg in enumerate(node.args) if place != function.range_at]
+        given = self.range_vector(node.args[function.range_at], times)
         parts = []
-        argument = syntax.unwrap(node.args[function.range_at])
-        blocks, range_ms, ends = self._range(argument, times)
-        for block in blocks:
+        for block in given.blocks:
             self._budget.check_time()
-            found = None if scalars else _shared(function, block, times, ends, range_ms)
-            windows = window_block(block, times, ends, range_ms) if found is None else None
-            if found is not None:
-                parts.append(found)
-            elif windows is not None:
-                self._budget.hold(len(windows.labels), times.size)
-                parts.append(Vector(windows.labels, *function.compute(windows, scalars)))
+            if (part := self._over_block(function, given, block, times, scalars)) is not None:
+                parts.append(part)
         result = join(parts, times.size).compact()
         if function.wants_quantile and result.labels:
-            self.notes.check_quantile(scalars[0])
+            self.notes.at(node.args[0]).check_quantile(scalars[0])
         if function.wants_counter:
-            self._note_gauges(result)
-        return result if function.keeps_name else _without_names(result)
+            for text in possible_gauges(result.labels):
+                self.notes.at(node.args[function.range_at]).inform(text)
+        return result
 
-    def _note_gauges(self, result: Vector) -> None:
-        for name in metric_names(result.labels):
-            if name and not name.endswith(_COUNTER_ENDINGS):
-                endings = "/".join(_COUNTER_ENDINGS)
-                self.notes.inform(f'metric might not be a counter, name does not end in {endings}: "{name}"')
+    def _over_block(
+        self, function: RangeFunction, given: RangeVector, block: Block, times: Ints, scalars: list[Floats]
+    ) -> Vector | None:
+        """A function over the windows of one block; None where no series has a sample that counts."""
+        drops_name = given.drops_name if function.keeps_name else True
+        if given.extension:
+            extended = given.extended(block, times)
+            if extended is None or function.extended is None:
+                return None
+            return Vector(extended.outer.labels, *function.extended(extended), drops_name)
+        if not scalars and (found := _shared(function, block, times, given)) is not None:
+            return Vector(block.labels, *found, drops_name)
+        windows = given.windows(block, times)
+        if windows is None:
+            return None
+        self._budget.hold(len(windows.labels), times.size)
+        return Vector(windows.labels, *function.compute(windows, scalars), drops_name)
 
-    def windows(self, node: Node, times: Ints) -> list[Windows]:
-        """The windows of a range selector or a subquery."""
+    def range_vector(self, node: Node, times: Ints) -> RangeVector:
+        """The range vector of a range selector or a subquery."""
         argument = syntax.unwrap(node)
-        blocks, range_ms, ends = self._range(argument, times)
-        found = (window_block(block, times, ends, range_ms) for block in blocks)
-        return [windows for windows in found if windows is not None]
-
-    def _range(self, node: Node, times: Ints) -> tuple[list[Block], int, Ints]:
-        """The blocks of a range selector or a subquery, its length, and where its windows end."""
-        if isinstance(node, syntax.Selector) and node.range_ms is not None:
-            return self._fetched.of(node), node.range_ms, self._moments(node, times)
-        if isinstance(node, syntax.Subquery):
-            return [self._subquery(node, times)], node.range_ms, self._moments(node, times)
+        if isinstance(argument, syntax.Selector) and argument.range_ms is not None:
+            blocks, ends = self._fetched.of(argument), self._moments(argument, times)
+            return RangeVector(
+                blocks, argument.range_ms, ends, extension=argument.extension, lookback_ms=self._lookback_ms
+            )
+        if isinstance(argument, syntax.Subquery):
+            inner, inner_times = self._subquery(argument, times)
+            block = Block(inner.labels, inner_times, inner.values, inner.present)
+            return RangeVector([block], argument.range_ms, self._moments(argument, times), inner.drops_name)
         raise EvalError("a range vector is expected here")
 
-    def _subquery(self, node: syntax.Subquery, times: Ints) -> Block:
+    def _subquery(self, node: syntax.Subquery, times: Ints) -> tuple[Vector, Ints]:
+        """The inner vector without rows that have no sample, and the times at which it was evaluated."""
         first, last, step = self._planner.subquery_bounds(node, int(times[0]), int(times[-1]))
         count = max(0, (last - first) // step + 1)
         self._budget.hold(1, count)
         inner_times = first + step * np.arange(count, dtype=np.int64)
-        if not count:
-            return Block([], inner_times, np.zeros((0, 0)))
-        inner = self.vector(node.expr, inner_times)
-        return Block(inner.labels, inner_times, inner.values, inner.present)
+        return (self.vector(node.expr, inner_times).compact() if count else empty_vector(0)), inner_times
 
     def sample_times(self, node: syntax.Selector, times: Ints) -> Vector:
         moments = self._moments(node, times)
@@ -281,34 +346,30 @@ def _spans(part: Windows) -> list[tuple[dict[str, str], int, int]]:
     return list(zip(part.labels, first.tolist(), stop.tolist(), strict=True))
 
 
-def _shared(function: RangeFunction, block: Block, times: Ints, ends: Ints, range_ms: int) -> Vector | None:
-    """A range function over a part of a block, from its result over the whole; None where that is more than what was loaded."""
+def _shared(function: RangeFunction, block: Block, times: Ints, given: RangeVector) -> tuple[Floats, Bools] | None:
+    """The function's result for some rows of a block, from that for the whole block; None where computing the whole
+    costs too much."""
     part = block.part
     if part is None or len(part.whole.labels) * times.size > part.whole.values.size:
         return None
-    key = (function, range_ms, times.tobytes(), ends.tobytes())
+    key = (function, given.range_ms, times.tobytes(), given.ends.tobytes())
     if key not in part.results:
-        windows = window_block(part.whole, times, ends, range_ms)
+        windows = given.windows(part.whole, times)
         every = windows is not None and len(windows.labels) == len(part.whole.labels)
         part.results[key] = function.compute(windows, []) if windows is not None and every else None
     found = part.results[key]
-    return None if found is None else Vector(block.labels, found[0][part.rows], found[1][part.rows])
+    return None if found is None else (found[0][part.rows], found[1][part.rows])
 
 
-def _without_names(vector: Vector) -> Vector:
-    """Drop metric names after a range function; series that only their names tell apart are an error."""
-    if len(metric_names(vector.labels)) > 1 and len({label_key(without_name(row)) for row in vector.labels}) < len(
-        vector.labels
-    ):
-        raise EvalError("vector cannot contain metrics with the same labelset")
-    return Vector(without_names(vector.labels), vector.values, vector.present)
+def _all_present(block: Block) -> Bools:
+    return np.ones(block.values.shape, dtype=bool) if block.present is None else block.present
 
 
 _TIME_BOUND_CALLS = frozenset({"time", "info", "timestamp", "predict_linear"})
 
 
 def _is_invariant(node: Node) -> bool:
-    """Whether a part has the same value at every step: each of its selectors is pinned by `@`."""
+    """Whether an expression has the same value at every step, because each of its selectors has an `@`."""
     selectors = [part for part in syntax.walk(node) if isinstance(part, syntax.Selector)]
     return bool(selectors) and _is_pinned(node)
 
@@ -329,5 +390,6 @@ def _repeat(value: Value, steps: int) -> Value:
     if isinstance(value, Scalar):
         return Scalar(np.repeat(value.values, steps))
     if isinstance(value, Vector):
-        return Vector(value.labels, np.repeat(value.values, steps, axis=1), np.repeat(value.present, steps, axis=1))
+        values, present = np.repeat(value.values, steps, axis=1), np.repeat(value.present, steps, axis=1)
+        return Vector(value.labels, values, present, value.drops_name)
     return value

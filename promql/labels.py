@@ -11,34 +11,41 @@ Labels = dict[str, str]
 LabelKey = frozenset[tuple[str, str]]
 
 METRIC_NAME = "__name__"
-# What is remembered of one list: a rule makes a handful of entries, and some thousand rules may watch one metric.
-_MOST_MADE = 4_000
+METADATA = (METRIC_NAME, "__type__", "__unit__")
+"""The labels that describe a series' metric: its name and, where a source keeps them, type and unit. Functions and
+operators drop them."""
+# Entries kept for one list: a rule adds a handful, and some thousand rules may watch one metric.
+MAX_DERIVED = 4_000
+_MISSING = object()
 
 T = TypeVar("T")
 
 
 class LabelSets(list[Labels]):
-    """The label sets of a block's series, of which none ever changes, and what was made of them.
+    """The label sets of a block's series, none of which ever changes, with what has been derived from them.
 
-    A source that answers with the same object again (series have not changed since) spares the engine all work on labels that it
-    has done before: groups, matches and histograms are then looked up.
+    A source that returns the same object again, as long as its series have not changed, spares the engine work that
+    depends on labels alone: groups, matches and histograms are looked up in `derived`.
     """
 
     def __init__(self, labels: Iterable[Labels]) -> None:
         super().__init__(labels)
-        self.made: dict[Hashable, object] = {}
+        self.derived: dict[Hashable, object] = {}
 
 
 def derive(labels: list[Labels], key: Hashable, make: Callable[[], T]) -> T:
-    """What `make` makes of labels and nothing else: once per key where they are LabelSets, else each time."""
+    """The result of `make`, which must depend on the labels alone: computed once per key where they are LabelSets, else
+    each time."""
     if not isinstance(labels, LabelSets):
         return make()
-    if key not in labels.made:
-        if len(labels.made) >= _MOST_MADE:
-            labels.made.clear()
-        labels.made[key] = made = make()
-        return made
-    return cast(T, labels.made[key])
+    # Threads share LabelSets, and another one may clear them at any time.
+    known = labels.derived.get(key, _MISSING)
+    if known is not _MISSING:
+        return cast(T, known)
+    if len(labels.derived) >= MAX_DERIVED:
+        labels.derived.clear()
+    labels.derived[key] = result = make()
+    return result
 
 
 def label_key(labels: Labels) -> LabelKey:
@@ -47,23 +54,21 @@ def label_key(labels: Labels) -> LabelKey:
 
 
 def label_order(labels: Labels) -> list[tuple[str, str]]:
-    """The place of the label set among others when sorted."""
+    """The sort key of a label set."""
     return sorted(labels.items())
 
 
 def without_name(labels: Labels) -> Labels:
-    kept = labels.copy()
-    kept.pop(METRIC_NAME, None)
-    return kept
+    return drop_labels(labels, METADATA)
 
 
 def without_names(labels: list[Labels]) -> list[Labels]:
     return derive(labels, "without names", lambda: LabelSets(without_name(row) for row in labels))
 
 
-def metric_names(labels: list[Labels]) -> list[str]:
-    """The metrics' names among them, each once; "" for none."""
-    return derive(labels, "names", lambda: list(dict.fromkeys(row.get(METRIC_NAME, "") for row in labels)))
+def of_one_metric(labels: list[Labels]) -> bool:
+    """Whether all have the same metadata labels, so that no two become equal without them."""
+    return derive(labels, "metrics", lambda: len({tuple(map(row.get, METADATA)) for row in labels})) == 1
 
 
 def keep_labels(labels: Labels, names: Iterable[str]) -> Labels:

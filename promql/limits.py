@@ -20,7 +20,7 @@ class Limits:
 
 @dataclass
 class Budget:
-    """Keeps the account of one evaluation against its limits."""
+    """What one evaluation has used of its limits."""
 
     limits: Limits
     clock: Callable[[], float] = time.monotonic
@@ -50,7 +50,7 @@ class Budget:
             )
 
     def load(self, series: int, samples: int) -> None:
-        """Account for what a source answered."""
+        """Count what a source returned."""
         self.series += series
         self.loaded += samples
         if self.series > self.limits.max_series:

@@ -37,8 +37,8 @@ class Hints:
 class Block:
     """Series that share one grid of ascending times (ms): values [series, times]; `present` None means all are.
 
-    Where these are some rows of a larger block that other queries use too, `part` says so: range functions are then evaluated once,
-    over all of it.
+    `part` is set where these are rows of a larger block that other queries use too: range functions are then evaluated
+    once over that block.
     """
 
     labels: list[Labels]
@@ -50,11 +50,49 @@ class Block:
 
 @dataclass
 class Part:
-    """Which rows of which block; `results` are those of range functions over all its series, of whoever asked first."""
+    """Some rows of a block; `results` caches what range functions returned for all of its series."""
 
     whole: Block
     rows: Ints
     results: dict[Hashable, tuple[Floats, Bools] | None]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Label sets whose values of `names` are not among `kept` have the value `rest` for each of these."""
+
+    names: tuple[str, ...]
+    kept: frozenset[tuple[str, ...]]
+    rest: str
+
+    def folded(self, labels: Labels) -> Labels:
+        """The labels that a label set shows."""
+        if tuple(labels.get(name, "") for name in self.names) in self.kept:
+            return labels
+        return {**labels, **dict.fromkeys(self.names, self.rest)}
+
+
+@dataclass(frozen=True)
+class SumNeed:
+    """`sum by (grouping) (func(metric{matchers}[range]))`, `func` being rate or increase, at times (ms) that already are less the offset.
+
+    With `by` false the sum is `without (grouping)`. With a fold, which is by some of the grouping, the groups outside it are one.
+    """
+
+    matchers: tuple[Matcher, ...]
+    func: str
+    range_ms: int
+    grouping: tuple[str, ...]
+    by: bool
+    start_ms: int
+    end_ms: int
+    step_ms: int
+    fold: Fold | None = None
+
+    @property
+    def times(self) -> Ints:
+        """The times at which it is wanted."""
+        return np.arange(self.start_ms, self.end_ms + 1, self.step_ms or 1, dtype=np.int64)
 
 
 class Source(Protocol):
@@ -63,11 +101,20 @@ class Source(Protocol):
         ...
 
 
+class Summing(Source, Protocol):
+    """A source that can sum by itself, with less work than it takes to hand over each series."""
+
+    def summed(self, need: SumNeed) -> Block | None:
+        """The sums at the times of `need`, those that are there marked as present; None to have it evaluated over the series."""
+        ...
+
+
 class Snapshots(Source, Protocol):
-    """A source that can hold one state of its data over several selections; a query's are made within one."""
+    """A source that can keep its data unchanged over several selections; a query makes all of its selections in one
+    snapshot."""
 
     def snapshot(self) -> AbstractContextManager[Source]:
-        """A source of the same kind for that state, for as long as it is entered."""
+        """While it is entered, a source whose data do not change."""
         ...
 
 
@@ -75,13 +122,19 @@ S = TypeVar("S", bound=Source)
 
 
 def snapshot_of(source: S) -> AbstractContextManager[S]:
-    """One state of the source's data, where it can hold one; else the source as it is."""
+    """The source's snapshot, or the source itself where it has none."""
     snapshot: Callable[[], AbstractContextManager[S]] | None = getattr(source, "snapshot", None)
     return nullcontext(source) if snapshot is None else snapshot()
 
 
+def sums_of(source: Source, need: SumNeed) -> Block | None:
+    """What the source has summed by itself; None where it does not."""
+    summed: Callable[[SumNeed], Block | None] | None = getattr(source, "summed", None)
+    return None if summed is None else summed(need)
+
+
 def is_stale(values: Floats) -> Bools:
-    """Where the samples are stale marks."""
+    """Which samples are staleness markers."""
     stale: Bools = np.asarray(values, dtype=np.float64).view(np.uint64) == np.uint64(STALE_BITS)
     return stale
 

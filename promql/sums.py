@@ -38,7 +38,8 @@ def sum_last_axis(values: Floats, mask: Bools) -> Floats:
 
 
 def sum_groups(values: Floats, present: Bools, group_of: Ints, ranks: list[Ints]) -> Floats:
-    """Neumaier's sum of the rows [s, t] of each group: [groups, t]. Rows of one rank (see rows_by_rank) are added at once."""
+    """Neumaier's sum of the rows [s, t] of each group: [groups, t]. Rows of one rank (see rows_by_rank) are added at
+    once."""
     groups = ranks[0].size
     if values.size <= _FEW:
         return _sum_few(np.where(present, values, 0.0), group_of, groups)

@@ -1,12 +1,13 @@
 """What an expression evaluates to: one column per step, one row per series."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promql.errors import EvalError
-from promql.labels import LabelKey, Labels, derive, label_key, metric_names, without_names
+from promql.labels import LabelKey, Labels, derive, label_key, of_one_metric, without_name, without_names
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,15 +28,21 @@ class Text:
 
 @dataclass
 class Vector:
-    """Series by steps. Where `present` is false there is no sample, and `values` says nothing."""
+    """Series by steps. Where `present` is false there is no sample, and `values` says nothing.
+
+    `drops_name` says, of each row or of all, that the metric's name goes when the query is done: until then label
+    functions and `by (__name__)` see it (Prometheus calls that delayed name removal).
+    """
 
     labels: list[Labels]
     values: Floats
     present: Bools
+    drops_name: Bools | bool = False
 
     def rows(self, keep: Bools | Ints) -> "Vector":
         indexes = np.flatnonzero(keep) if keep.dtype == np.bool_ else keep
-        return Vector([self.labels[i] for i in indexes], self.values[indexes], self.present[indexes])
+        labels = [self.labels[i] for i in indexes]
+        return Vector(labels, self.values[indexes], self.present[indexes], pick_rows(self.drops_name, indexes))
 
     def compact(self) -> "Vector":
         """The same without the rows that have no sample at all."""
@@ -43,8 +50,12 @@ class Vector:
         return self if some.all() else self.rows(some)
 
     def nameless(self, values: Floats, present: Bools | None = None) -> "Vector":
-        """New values under these labels, less the metric name."""
-        return drop_names(Vector(self.labels, values, self.present if present is None else present))
+        """New values under these labels, whose metric name goes at the end."""
+        return Vector(self.labels, values, self.present if present is None else present, drops_name=True)
+
+    def names_dropped(self) -> Bools:
+        """Per row, whether its name goes at the end."""
+        return np.broadcast_to(self.drops_name, (len(self.labels),))
 
 
 Value = Vector | Scalar | Text
@@ -86,21 +97,47 @@ def join(parts: "list[Vector]", steps: int) -> Vector:
         [labels for part in parts for labels in part.labels],
         np.concatenate([part.values for part in parts]),
         np.concatenate([part.present for part in parts]),
+        join_flags(parts),
     )
 
 
+def join_flags(parts: "list[Vector]") -> Bools | bool:
+    """`drops_name` of the rows of all parts."""
+    first = parts[0].drops_name
+    if isinstance(first, bool) and all(part.drops_name is first for part in parts):
+        return first
+    return np.concatenate([part.names_dropped() for part in parts])
+
+
+def pick_rows(flags: Bools | bool, rows: Bools | Ints) -> Bools | bool:
+    """`drops_name` of some rows."""
+    return flags if isinstance(flags, bool) else flags[rows]
+
+
 def drop_names(vector: Vector) -> Vector:
-    """Drop the metric name; series of one metric cannot collide by that, others are checked."""
-    names = metric_names(vector.labels)
-    if names == [""]:
+    """The vector without the names that go; series of one metric cannot collide by that, others are checked. Raises
+    EvalError."""
+    flags = vector.drops_name
+    if not isinstance(flags, bool):
+        flags = bool(flags.all()) if flags.all() or not flags.any() else flags
+    if flags is False:
         return vector
+    if flags is not True:
+        labels = [without_name(row) if drops else row for row, drops in zip(vector.labels, flags, strict=True)]
+        return merge_rows(Vector(labels, vector.values, vector.present))
     dropped = Vector(without_names(vector.labels), vector.values, vector.present)
-    return dropped if len(names) == 1 else merge_rows(dropped)
+    return dropped if of_one_metric(vector.labels) else merge_rows(dropped)
 
 
 def merge_rows(vector: Vector) -> Vector:
-    """Join rows of equal labels that never meet in one step. Raises EvalError where they meet."""
-    groups = derive(vector.labels, "rows", lambda: _rows_by_labels(vector.labels))
+    """Join rows of equal labels that never meet in one step. Raises EvalError where they meet.
+
+    A name that goes at the end is another label than one that stays.
+    """
+    if isinstance(vector.drops_name, bool):
+        groups = derive(vector.labels, "rows", lambda: _rows_by_labels(vector.labels, ()))
+    else:
+        groups = _rows_by_labels(vector.labels, vector.drops_name.tolist())
     if len(groups) == len(vector.labels):
         return vector
     values, present = vector.values.copy(), vector.present.copy()
@@ -110,12 +147,12 @@ def merge_rows(vector: Vector) -> Vector:
                 raise EvalError("vector cannot contain metrics with the same labelset")
             values[first] = np.where(present[other], values[other], values[first])
             present[first] |= present[other]
-    merged = Vector(vector.labels, values, present)
+    merged = Vector(vector.labels, values, present, vector.drops_name)
     return merged.rows(np.array([rows[0] for rows in groups.values()], dtype=np.int64))
 
 
-def _rows_by_labels(labels: list[Labels]) -> dict[LabelKey, list[int]]:
-    groups: dict[LabelKey, list[int]] = {}
+def _rows_by_labels(labels: list[Labels], flags: Sequence[bool]) -> dict[tuple[LabelKey, bool], list[int]]:
+    groups: dict[tuple[LabelKey, bool], list[int]] = {}
     for row, own in enumerate(labels):
-        groups.setdefault(label_key(own), []).append(row)
+        groups.setdefault((label_key(own), bool(flags) and flags[row]), []).append(row)
     return groups

@@ -11,11 +11,11 @@ from promql.sums import PrefixSums, sum_last_axis, take
 from promql.values import Bools, Floats, Ints
 
 # Cells of a window-by-window copy held at once; keeps the copies in cache and memory flat.
-_CHUNK_CELLS = 2_000_000
+_BATCH_CELLS = 2_000_000
 
 
 @dataclass
-class Chunk:
+class WindowBatch:
     """Some rows and steps with their windows laid out: values, times and mask are [rows, steps, window]."""
 
     rows: slice
@@ -63,8 +63,8 @@ class Windows:
         doubtful = np.flatnonzero(prefix.doubtful)
         if doubtful.size:
             exact = self.only(doubtful, numbers[doubtful], first)
-            for chunk in exact.chunks():
-                total[doubtful[chunk.rows], chunk.steps] = sum_last_axis(chunk.values, chunk.mask)
+            for batch in exact.batches():
+                total[doubtful[batch.rows], batch.steps] = sum_last_axis(batch.values, batch.mask)
         return total
 
     def only(self, rows: Ints, values: Floats, first: Ints | None = None) -> "Windows":
@@ -81,19 +81,19 @@ class Windows:
             range_ms=self.range_ms,
         )
 
-    def chunks(self) -> Iterator[Chunk]:
+    def batches(self) -> Iterator[WindowBatch]:
         """All windows laid out, some at a time."""
         widest = int((self.stop - self.first).max(initial=0))
         if widest <= 0:
             return
         rows, steps = len(self.labels), self.ends.size
-        step_size = max(1, min(steps, _CHUNK_CELLS // widest))
-        row_size = max(1, _CHUNK_CELLS // (widest * step_size))
+        step_size = max(1, min(steps, _BATCH_CELLS // widest))
+        row_size = max(1, _BATCH_CELLS // (widest * step_size))
         for row in range(0, rows, row_size):
             for step in range(0, steps, step_size):
-                yield self._chunk(slice(row, row + row_size), slice(step, step + step_size))
+                yield self._batch(slice(row, row + row_size), slice(step, step + step_size))
 
-    def _chunk(self, rows: slice, steps: slice) -> Chunk:
+    def _batch(self, rows: slice, steps: slice) -> WindowBatch:
         first = (self.first if self.first.shape[0] == 1 else self.first[rows])[:, steps]
         stop = (self.stop if self.stop.shape[0] == 1 else self.stop[rows])[:, steps]
         width = max(1, int((stop - first).max(initial=0)))
@@ -106,7 +106,7 @@ class Windows:
         times = self.times if self.times.shape[0] == 1 else self.times[rows]
         laid_times = take(times, flat).reshape(-1, *index.shape[1:])
         shape = laid.shape
-        return Chunk(rows, steps, laid, np.broadcast_to(laid_times, shape), np.broadcast_to(mask, shape))
+        return WindowBatch(rows, steps, laid, np.broadcast_to(laid_times, shape), np.broadcast_to(mask, shape))
 
 
 def _clip(index: Ints, last: int) -> Ints:
@@ -146,8 +146,8 @@ def _pack(times: Ints, values: Floats, keep: Bools, seen: Ints) -> tuple[Ints, F
     rows, columns = np.nonzero(keep)
     places = seen[rows, columns]
     width = int(seen[:, -1].max())
-    packed_times = np.zeros((keep.shape[0], width), dtype=np.int64)
-    packed = np.zeros((keep.shape[0], width))
-    packed_times[rows, places] = times[columns]
-    packed[rows, places] = values[rows, columns]
-    return packed_times, packed
+    kept_times = np.zeros((keep.shape[0], width), dtype=np.int64)
+    kept = np.zeros((keep.shape[0], width))
+    kept_times[rows, places] = times[columns]
+    kept[rows, places] = values[rows, columns]
+    return kept_times, kept

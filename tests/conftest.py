@@ -5,16 +5,20 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
 
 import psycopg
 import pytest
+from pytest_django.live_server_helper import LiveServer
 
-from portal.postgres import SUPERUSER, THROWAWAY, running
+from portal.run.postgres import SUPERUSER, THROWAWAY, running
 from tests import settings
+from tests.in_flight import REQUESTS, Application
 from tests.servers import HttpServer, SmtpServer, serve_http, serve_smtp
 
 pytest_plugins = ["tests.records"]
 POSTGRES = ExitStack()
+ROOT = Path(__file__).resolve().parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,6 +28,29 @@ def pytest_configure(config: pytest.Config) -> None:
     server = POSTGRES.enter_context(running(settings.TEST_DATA, **THROWAWAY))
     with psycopg.connect(server.url(SUPERUSER, SUPERUSER), autocommit=True) as connection:
         connection.execute("ALTER ROLE portal CREATEDB")
+
+
+def empties(item: pytest.Item) -> bool:
+    """Whether the test empties the tables after itself, those too that migrations fill."""
+    marker = item.get_closest_marker("django_db")
+    if marker is not None and marker.kwargs.get("transaction"):
+        return True
+    return not {"transactional_db", "live_server"}.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What empties the tables comes last; within both halves long files come first, so that one worker has them while
+    others run the rest."""
+    items.sort(key=lambda item: (empties(item), item.get_closest_marker("long") is None))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests of a file share its servers, so a worker gets them together; those that empty the tables are a group of
+    their own."""
+    group = f"{item.path.relative_to(ROOT)}{' emptying' if empties(item) else ''}"
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -44,7 +71,7 @@ def require_program(name: str) -> Path:
 
 @pytest.fixture
 def http_server() -> Iterator[HttpServer]:
-    """A web server on loopback that records requests and answers as told."""
+    """A web server on loopback that records requests and answers as instructed."""
     with serve_http() as server:
         yield server
 
@@ -54,3 +81,11 @@ def smtp_server() -> Iterator[SmtpServer]:
     """A mail server on loopback that records messages."""
     with serve_smtp() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def live_server(live_server: LiveServer) -> LiveServer:
+    """pytest-django's web server on the tests' own database, its requests counted."""
+    server = live_server.thread.httpd
+    server.set_app(REQUESTS.count(cast("Application", server.get_app())))
+    return live_server

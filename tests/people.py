@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.test import Client
 
-from usage.models import Membership, Workspace
+from core.accounts.models import Membership, Workspace
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,15 @@ def make_people() -> People:
     Membership.objects.create(user=outsider, workspace=elsewhere, role="operator")
     admin = User.objects.create_superuser("admin", "admin@example.org")
     return People(production, elsewhere, owner, teammate, outsider, admin)
+
+
+def make_platform_people() -> People:
+    """The same, where owner and teammate are members of every workspace: what belongs to the whole portal is theirs
+    too."""
+    people = make_people()
+    Membership.objects.create(user=people.owner, workspace=people.elsewhere, role="operator")
+    Membership.objects.create(user=people.teammate, workspace=people.elsewhere, role="viewer")
+    return people
 
 
 def browser_of(user: User) -> Client:

@@ -13,46 +13,54 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
+from core.accounts import keys
+from core.accounts.models import ApiKey, Workspace
+from core.audit.partitions import AUDIT
+from core.pg.partitions import drop_before
+from core.process_cache import forget_all
 from portal.env import Config
-from usage import dimensions, directory, keys, partitions
+from telemetry.deciding import settle, waiting
+from tests.in_flight import REQUESTS
 from usage.catalog import KINDS
-from usage.models import ApiKey, Workspace
-from usage.price import library_rate, operator
 
 # A fixed time in the past half hour of a quarter, so that records around it share no bucket by accident.
 NOW = datetime(2026, 3, 2, 10, 7, 30, tzinfo=UTC)
 
 TABLES = (
-    "usage_record, usage_event_seen, usage_rollup_15s, usage_packed_15s, usage_rollup_5m, usage_rollup_1h, usage_gauge_sample, usage_receipt,"
-    " usage_dimension, usage_total, usage_dirtybucket, usage_epoch, usage_request_count, usage_apikey, usage_workspace,"
-    " usage_membership, usage_deadletter, usage_price, usage_budget, usage_demotraffic"
+    "usage_record, usage_event_seen, usage_span_seen, usage_rollup_15s, usage_chunk_15s, usage_rollup_5m, usage_rollup_1h, usage_gauge_sample, usage_receipt,"
+    " usage_dimension, usage_total, usage_dirtybucket, usage_watermark, accounts_request_count, accounts_apikey, accounts_workspace,"
+    " accounts_membership, usage_deadletter, usage_missingusage, usage_price, usage_budget, usage_demotraffic,"
+    " telemetry_span, telemetry_trace, telemetry_log, telemetry_service, telemetry_stream, telemetry_sampled, telemetry_waiting, telemetry_unread_metric"
 )
 
 
 def forget() -> None:
     """What processes remember of the database."""
-    dimensions.forget()
-    directory.forget()
-    partitions.forget()
-    operator.forget()
-    keys.keyring = keys.Keyring()
-    library_rate.cache_clear()
+    forget_all()
 
 
 @pytest.fixture
 def tables(transactional_db: None, spool_folder: Path) -> Iterator[None]:
     """Committed, empty tables, with partitions left as they are, and a spool of the test's own."""
+    drop_before(AUDIT, datetime.max.replace(tzinfo=UTC))
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
         cursor.execute(
-            "INSERT INTO usage_epoch (generation, generation_at, floor_15s, floor_5m, floor_1h)"
+            "INSERT INTO usage_watermark (generation, generation_at, floor_15s, floor_5m, floor_1h)"
             " SELECT max(substring(c.relname FROM '[0-9]+$')::int), %s, '-infinity', '-infinity', '-infinity'"
             " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'usage_event_seen'::regclass",
             [NOW],
         )
     forget()
     yield
+    REQUESTS.wait()
     forget()
+
+
+def settle_all() -> None:
+    """Decide and count the usage of all spans that wait."""
+    settle.settle(0)
+    assert waiting.since() is None
 
 
 @pytest.fixture
@@ -104,7 +112,7 @@ def sender(workspace: Workspace) -> Sender:
 
 @pytest.fixture
 def fixed_time(configure: Callable[..., Config]) -> datetime:
-    """Let records of the tests' fixed time in, whatever the clock says."""
+    """Let records of the tests' fixed time in, whatever the clock shows."""
     configure(retention_records_days=36_500, record_max_age=10**10)
     return NOW
 
@@ -144,9 +152,9 @@ def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
 def measures(table: str = "usage_total") -> dict[str, float]:
     """The sums of a table's llm_call measures, by name."""
     found = {}
-    for name, slot in KINDS["llm_call"].slots.items():
+    for name, offset in KINDS["llm_call"].offsets.items():
         found[name] = scalar(
-            f"SELECT coalesce(sum(measures[{slot + 1}]), 0) FROM {table} t JOIN usage_dimension d ON d.id = t.dimension_id"
+            f"SELECT coalesce(sum(measures[{offset + 1}]), 0) FROM {table} t JOIN usage_dimension d ON d.id = t.dimension_id"
             " WHERE d.kind = 'llm_call'"
         )
     return found

@@ -54,7 +54,7 @@ class HttpServer:
             self._arrived.notify_all()
             return self.answers.popleft() if self.answers else self.default
 
-    def wait_for(self, count: int, seconds: float = 10) -> list[Request]:
+    def wait_for(self, count: int, seconds: float = 40) -> list[Request]:
         """The requests, once there are at least `count`; AssertionError after `seconds`."""
         with self._arrived:
             came = self._arrived.wait_for(lambda: len(self.requests) >= count, seconds)
@@ -183,7 +183,7 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10, what: str = "the condition") -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 40, what: str = "the condition") -> None:
     """Return when `condition()` is true (another process's doing); AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

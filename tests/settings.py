@@ -39,10 +39,12 @@ for name in [name for name in os.environ if name.startswith("PORTAL_")]:
     del os.environ[name]
 (data / "static").mkdir(parents=True, exist_ok=True)
 os.environ["PORTAL_DATA_DIR"] = str(data)
+# A machine that is busy with tests is no Postgres that is away.
+os.environ["PORTAL_DATABASE_TIMEOUT"] = "20"
 EMBEDDED = not os.environ.get("DATABASE_URL")
 if EMBEDDED:
     # The socket's address follows from the folder, so the server can be started later.
-    from portal.postgres import EmbeddedPostgres
+    from portal.run.postgres import EmbeddedPostgres
 
     os.environ["DATABASE_URL"] = EmbeddedPostgres(TEST_DATA).url()
 

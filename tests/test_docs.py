@@ -13,11 +13,11 @@ import pytest
 from django.core.management import get_commands
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from core.accounts.models import SCOPES
 from portal.env import Config, env_name
-from portal.navigation import PAGES
+from portal.shell.navigation import PAGES
 from usage.catalog import FAMILIES, KINDS
-from usage.models import SCOPES
-from usage.records import AnyRecord
+from usage.records.records import AnyRecord
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES_OF_DOCS = {
@@ -25,7 +25,7 @@ PAGES_OF_DOCS = {
 }
 EVERYTHING = "\n".join(PAGES_OF_DOCS.values())
 API = PAGES_OF_DOCS[Path("docs/api.md")]
-OWN_APPS = {"portal", "usage", "alerts"}
+OWN_APPS = {"portal", "usage", "telemetry", "alerts"}
 
 
 def addresses(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[str]:
@@ -35,7 +35,8 @@ def addresses(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Ite
         if isinstance(pattern, URLResolver):
             if pattern.namespace != "admin":
                 yield from addresses(pattern.url_patterns, route)
-        else:
+        elif not str(pattern.pattern).startswith("^"):
+            # A regular expression is the REST API's router; its addresses are in the generated docs/resources.md.
             yield "/" + route
 
 
@@ -117,7 +118,8 @@ def test_every_page_of_the_docs_is_in_the_index() -> None:
 
 
 def place_of_making() -> re.Pattern[str]:
-    """Paths and names of the machine that the tests run on: this checkout's and its environment's folders, and the host."""
+    """Paths and names of the machine that the tests run on: this checkout's and its environment's folders, and the
+    host."""
     names = {str(ROOT), sys.prefix, socket.gethostname()} - {"localhost"}
     return re.compile("|".join(rf"(?<![\w/.-]){re.escape(name)}(?![\w.-])" for name in names if len(name) > 5))
 

@@ -6,15 +6,16 @@ from datetime import timedelta
 import pytest
 from django.apps import apps
 
-from alerts import notify
-from alerts.channels import create_channel
-from alerts.defaults import ensure_defaults
-from alerts.evaluate import slot_before, tick
+from alerts.evaluation.schedule import slot_before
+from alerts.evaluation.tick import tick
 from alerts.models import Flip, RuleGroup
+from alerts.notify import deliveries
+from alerts.notify.channels import create_channel
+from alerts.rules.defaults import ensure_defaults
 from portal.env import Config
 from tests.records import NOW, Sender, call
 from tests.servers import HttpServer
-from usage.series import PostgresSource
+from usage.series.source import PostgresSource
 
 START = slot_before(NOW, 60)
 DELAY = timedelta(seconds=15)
@@ -43,7 +44,7 @@ def test_failures_between_good_calls_fire_and_resolve_at_the_right_slots(
     for minute in range(every, 150, every):
         now = START + timedelta(minutes=minute) + DELAY
         tick(now, PostgresSource(now=now.timestamp()))
-        notify.send_channel(channel.pk, lambda now=now: now)  # type: ignore[misc]
+        deliveries.send_channel(channel.pk, lambda now=now: now)  # type: ignore[misc]
     flips = [
         (int((flip.at - START).total_seconds() // 60), flip.alert.rule.name, flip.to_state)
         for flip in Flip.objects.select_related("alert__rule").order_by("at", "id")

@@ -5,7 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 
-from usage import arrays
+from core.pg import arrays
 
 
 def _adapt(connection: Any, **_: Any) -> None:
@@ -20,4 +20,4 @@ class UsageConfig(AppConfig):
 
     def ready(self) -> None:
         """Every connection learns to send numpy columns."""
-        connection_created.connect(_adapt, dispatch_uid="usage.arrays")
+        connection_created.connect(_adapt, dispatch_uid="core.pg.arrays")

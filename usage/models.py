@@ -1,6 +1,6 @@
 """The tables of records, series, keys and prices.
 
-Tables that grow with time (`managed = False`) are partitioned by time; migration 0002 makes them, `usage.partitions` their
+Tables that grow with time (`managed = False`) are partitioned by time; migration 0002 makes them, `usage.store.partitions` their
 partitions. Their `id` is for the admin's lists only.
 """
 
@@ -8,76 +8,14 @@ from __future__ import annotations
 
 import fnmatch
 import uuid
-from datetime import datetime
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
-SCOPES = (
-    ("ingest", "send records"),
-    ("query", "read series"),
-    ("admin", "change rules and channels"),
-    ("backfill", "send old records"),
-)
-
-
-class Workspace(models.Model):
-    """A tenant: keys write into one, people see those they are members of."""
-
-    slug = models.SlugField(max_length=100, unique=True)
-    name = models.CharField(max_length=200)
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        ordering = ["slug"]
-
-    def __str__(self) -> str:
-        return self.slug
-
-
-class Membership(models.Model):
-    """What a person may do in a workspace. Superusers may do everything everywhere."""
-
-    ROLES = (("viewer", "viewer"), ("operator", "operator"))
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=20, choices=ROLES, default="viewer")
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["user", "workspace"], name="one_membership")]
-
-    def __str__(self) -> str:
-        return f"{self.user} in {self.workspace} as {self.role}"
-
-
-class ApiKey(models.Model):
-    """A key of an application. Only its SHA-256 is stored: the key is 256 random bits, so a slow hash would add nothing."""
-
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="keys")
-    name = models.CharField(max_length=100)
-    prefix = models.CharField(max_length=16)
-    digest = models.CharField(max_length=64, unique=True)
-    scopes = ArrayField(models.CharField(max_length=20, choices=SCOPES), default=list)
-    rate = models.PositiveIntegerField(null=True, blank=True, help_text="Requests per minute; empty: the setting's.")
-    expires_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    last_used_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.prefix}…)"
-
-    def is_valid(self, now: datetime) -> bool:
-        """Neither revoked nor expired."""
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+from core.accounts.models import ApiKey, Owned, Workspace
+from usage.catalog.grains import COARSE, FINE, MIDDLE
 
 
 class Dimension(models.Model):
@@ -153,7 +91,7 @@ class Rollup15s(Rollup):
 
     class Meta:
         managed = False
-        db_table = "usage_rollup_15s"
+        db_table = FINE.table
 
 
 class Rollup5m(Rollup):
@@ -161,7 +99,7 @@ class Rollup5m(Rollup):
 
     class Meta:
         managed = False
-        db_table = "usage_rollup_5m"
+        db_table = MIDDLE.table
 
 
 class Rollup1h(Rollup):
@@ -169,7 +107,7 @@ class Rollup1h(Rollup):
 
     class Meta:
         managed = False
-        db_table = "usage_rollup_1h"
+        db_table = COARSE.table
 
 
 class Total(models.Model):
@@ -212,8 +150,8 @@ class DirtyBucket(models.Model):
         return f"{self.bucket:%F %T}"
 
 
-class Epoch(models.Model):
-    """What every storing transaction agrees on (one row): see `usage.epoch`."""
+class Watermark(models.Model):
+    """What every storing transaction agrees on (one row): see `usage.store.watermark`."""
 
     generation = models.IntegerField(default=0, help_text="Where new event ids go.")
     generation_at = models.DateTimeField(default=timezone.now)
@@ -242,7 +180,7 @@ class Receipt(models.Model):
     reasons = models.JSONField(help_text="The first refused records: index, field, error.")
     body_bytes = models.IntegerField()
     seconds = models.FloatField(help_text="From receipt to the commit.")
-    stored_at = models.DateTimeField()
+    stored_at = models.DateTimeField(null=True)
 
     class Meta:
         managed = False
@@ -279,6 +217,24 @@ class DeadLetter(models.Model):
         return f"{self.records} records: {self.error[:80]}"
 
 
+class MissingUsage(models.Model):
+    """Usage events of a batch that was accepted and is not stored, counted as failures (see `usage.store.missing`)."""
+
+    receipt = models.UUIDField()
+    dimension_id = models.BigIntegerField(help_text="0: the batch itself, which says that it is counted.")
+    bucket = models.DateTimeField()
+    number = models.FloatField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["receipt", "dimension_id", "bucket"], name="missing_once"),
+            models.UniqueConstraint(fields=["receipt"], condition=models.Q(dimension_id=0), name="batch_missing_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number:g} of {self.receipt}"
+
+
 class Price(models.Model):
     """An operator's price, before the library's. `model` may hold `*`. Per million tokens, in USD."""
 
@@ -304,17 +260,20 @@ class Price(models.Model):
         return fnmatch.fnmatchcase(provider, self.provider) and fnmatch.fnmatchcase(model, self.model)
 
 
-class Budget(models.Model):
+class Budget(Owned):
     """What a team may spend in a period; feeds team_spend_usd and budget_limit."""
 
     PERIODS = (("day", "day"), ("week", "week"), ("month", "month"))
-    team = models.CharField(max_length=200, unique=True)
+    team = models.CharField(max_length=200)
     limit_usd = models.FloatField(verbose_name="limit, USD")
     period = models.CharField(max_length=10, choices=PERIODS, default="month")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["team"]
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "team"], nulls_distinct=False, name="budget_of_team_of_owner")
+        ]
 
     def __str__(self) -> str:
         return f"{self.team}: {self.limit_usd:g} USD per {self.period}"

@@ -3,20 +3,23 @@
 from celery import shared_task
 from django.utils import timezone
 
-from usage import budgets, demo, ingest, partitions, queue, retention, rollup
+from usage.boards import budgets
+from usage.ingest import pipeline, spool_gauge
+from usage.samples import demo
+from usage.store import downsampling, partitions, retention
 
 
 @shared_task(ignore_result=True)
 def drain_spool() -> None:
     """Store what was accepted while Postgres was away, and say how much is left."""
-    ingest.drain()
-    queue.report(timezone.now())
+    pipeline.drain()
+    spool_gauge.report(timezone.now())
 
 
 @shared_task(ignore_result=True)
-def coarsen() -> None:
+def downsample() -> None:
     """Compute the coarser grains of buckets that changed."""
-    rollup.coarsen(timezone.now())
+    downsampling.downsample(timezone.now())
 
 
 @shared_task(ignore_result=True)

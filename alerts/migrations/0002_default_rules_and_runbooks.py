@@ -1,10 +1,10 @@
 from django.db import migrations
 
-from alerts.defaults import ensure_defaults
+from alerts.rules.defaults import ensure_defaults
 
 
 class Migration(migrations.Migration):
-    dependencies = [("alerts", "0001_tables_of_rules_alerts_and_deliveries")]
+    dependencies = [("alerts", "0001_tables")]
     operations = [
         migrations.RunPython(lambda apps, editor: ensure_defaults(apps.get_model), migrations.RunPython.noop),
     ]

@@ -9,9 +9,9 @@ import time
 from functools import cache
 
 import promql
-from alerts.series import ALERTS, FOR_STATE
-from portal.explore.answers import LIMITS
+from alerts.evaluation.series import ALERTS, FOR_STATE
 from portal.explore.functions import AGGREGATIONS, FUNCTIONS
+from portal.explore.query_results import LIMITS
 from promql.labels import METRIC_NAME
 from usage.catalog import FAMILIES, Family, series_names
 
@@ -23,9 +23,9 @@ OF_ALERTS = [
 PARTS = {"_bucket": "buckets", "_sum": "sum", "_count": "count"}
 
 
-def words(source: promql.Source) -> dict[str, list[dict[str, str]]]:
+def completions(source: promql.Source) -> dict[str, list[dict[str, str]]]:
     """Names with what stands beside them: `note` is short (type, arguments), `help` a sentence."""
-    own = _own_words()
+    own = _own_names()
     return {**own, "metrics": own["metrics"] + elsewhere(source)} if isinstance(source, promql.Engine) else own
 
 
@@ -35,20 +35,20 @@ def elsewhere(source: promql.Engine) -> list[dict[str, str]]:
         found = promql.instant(EVERY_NAME, source, time.time_ns() // 1_000_000, limits=LIMITS)
     except promql.PromQLError:
         return []
-    own = {one["name"] for one in _own_words()["metrics"]}
+    own = {one["name"] for one in _own_names()["metrics"]}
     names = sorted({labels[METRIC_NAME] for labels in found.labels} - own)
     return [{"name": name, "note": "", "help": ""} for name in names]
 
 
 @cache
-def _own_words() -> dict[str, list[dict[str, str]]]:
+def _own_names() -> dict[str, list[dict[str, str]]]:
     return {
         "metrics": [_metric(family, name) for family in FAMILIES for name in series_names(family)] + OF_ALERTS,
         "functions": [
-            {"name": name, "note": f"({one.takes})", "help": _plain(one.says)} for name, one in FUNCTIONS.items()
+            {"name": name, "note": f"({one.takes})", "help": _plain(one.description)} for name, one in FUNCTIONS.items()
         ],
         "aggregations": [
-            {"name": name, "note": f"by (…) ({one.takes})", "help": _plain(one.says)}
+            {"name": name, "note": f"by (…) ({one.takes})", "help": _plain(one.description)}
             for name, one in AGGREGATIONS.items()
         ],
     }
@@ -60,6 +60,6 @@ def _metric(family: Family, name: str) -> dict[str, str]:
     return {"name": name, "note": note, "help": f"{family.help}, in {family.unit}" if family.unit else family.help}
 
 
-def _plain(says: str) -> str:
+def _plain(description: str) -> str:
     """The words of a function without its arguments."""
-    return says.format(*"vwxyz", by="", rest="…").removesuffix(" of v").removesuffix(",")
+    return description.format(*"vwxyz", by="", rest="…").removesuffix(" of v").removesuffix(",")

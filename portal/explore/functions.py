@@ -1,6 +1,7 @@
 """The functions and aggregations of PromQL for readers: what they take, and what they give in words.
 
-In `says`, {0} stands for the first argument in words, {1} for the second, and so on; {rest} for all from the second on.
+In `description`, {0} stands for the first argument in words, {1} for the second, and so on; {rest} for all from the
+second on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ class Function:
     """A function: its arguments as a signature, and what it answers."""
 
     takes: str
-    says: str
+    description: str
 
 
 def _over(what: str) -> Function:

@@ -6,31 +6,30 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-import promql_parser
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 
 import promql
-from alerts.cached_source import shared
-from portal.explore.answers import AWAY, LIMITS, Answer
-from portal.explore.units import unit_of, value_words
-from portal.explore.words import capitalised, describe, part_words, sentence
+from portal.explore.descriptions import capitalised, describe, part_description, sentence
+from portal.explore.query_results import AWAY, LIMITS, QueryResult
+from portal.explore.units import unit_of, value_text
 from promql import syntax
-from promql.convert import type_of
+from promql.parser.check import type_of
 
-MARKS = tuple(chr(0x2460 + place) for place in range(20))
+NUMBERS = tuple(chr(0x2460 + place) for place in range(20))
 # Each part is evaluated, for so many seconds in all; what comes after is described without its value.
 SECONDS = 15.0
 LATE = "not asked: the parts before it took too long"
 # Parts further down are said within the words of those above.
-MOST_LEVELS = 12
+MAX_LEVELS = 12
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part: its mark in the words of the part above, its words and its text, what it has now, and the parts below it."""
+    """One part: its number in the words of the part above, its words and its text, what it has now, and the parts below
+    it."""
 
-    mark: str
-    says: str
+    number: str
+    description: str
     text: str
     now: str
     is_empty: bool
@@ -42,22 +41,23 @@ class Part:
 class Meaning:
     """A query in one sentence, and part by part."""
 
-    answer: Answer
+    answer: QueryResult
     sentence: str
     root: Part
 
 
-def meaning(answer: Answer, source: promql.Source, at_ms: int) -> Meaning | None:
+def meaning(answer: QueryResult, source: promql.Source, at_ms: int) -> Meaning | None:
     """The meaning of a query that could be read. Parts that read the same series share one read."""
     if answer.query is None:
         return None
     expr = answer.query.expr
-    tree = Tree(shared(source), at_ms)
-    return Meaning(answer, sentence(expr), tree.part(expr, answer.query.parsed))
+    tree = Tree(promql.share_reads(source, guard=transaction.atomic), at_ms)
+    return Meaning(answer, sentence(expr), tree.part(expr))
 
 
 class Tree:
-    """Makes the parts of one query; each but the first has a number of its own, in the order in which they are shown."""
+    """Makes the parts of one query; each but the first has a number of its own, in the order in which they are
+    shown."""
 
     def __init__(self, source: promql.Source, at_ms: int) -> None:
         self._source, self._at_ms = source, at_ms
@@ -65,18 +65,17 @@ class Tree:
         self._known: dict[str, tuple[str, bool]] = {}
         self._count = 0
 
-    def part(self, node: syntax.Node, parsed: promql_parser.Expr, level: int = 1) -> Part:
+    def part(self, node: syntax.Node, level: int = 1) -> Part:
         """A node with all below it."""
-        while isinstance(node, syntax.Paren) and isinstance(parsed, promql_parser.ParenExpr):
-            node, parsed = node.expr, parsed.expr
-        mark = self._mark()
-        below = [(child, one) for child, one in _below(node, parsed) if not _is_literal(child) and level < MOST_LEVELS]
-        parts = [self.part(child, one, level + 1) for child, one in below]
-        marks = {id(child): found.mark for (child, _), found in zip(below, parts, strict=True)}
-        says = describe(node, lambda child: marks.get(id(child)) or part_words(child))
-        text = " ".join(parsed.prettify().split())
+        node = syntax.unwrap(node)
+        number = self._next_number()
+        below = [child for child in _below(node) if not _is_literal(child) and level < MAX_LEVELS]
+        parts = [self.part(child, level + 1) for child in below]
+        numbers = {id(child): found.number for child, found in zip(below, parts, strict=True)}
+        description = describe(node, lambda child: numbers.get(id(child)) or part_description(child))
+        text = promql.format_node(node)
         now, is_empty = self._now(text)
-        return Part(mark, capitalised(says), text, now, is_empty, type_of(parsed) == "matrix", parts)
+        return Part(number, capitalised(description), text, now, is_empty, type_of(node) == "matrix", parts)
 
     def _now(self, text: str) -> tuple[str, bool]:
         """What a part has now, and whether that is nothing; the same part is asked once."""
@@ -85,37 +84,25 @@ class Tree:
             self._known[text] = (LATE, True) if late else _value(text, self._source, self._at_ms)
         return self._known[text]
 
-    def _mark(self) -> str:
+    def _next_number(self) -> str:
         count, self._count = self._count, self._count + 1
         if not count:
             return ""
-        return MARKS[count - 1] if count <= len(MARKS) else f"({count})"
+        return NUMBERS[count - 1] if count <= len(NUMBERS) else f"({count})"
 
 
 def _is_literal(node: syntax.Node) -> bool:
     """Numbers and texts are said within the words of the part above."""
     inner = syntax.unwrap(node)
-    inner = syntax.unwrap(inner.expr) if isinstance(inner, syntax.Negate) else inner
+    inner = syntax.unwrap(inner.expr) if isinstance(inner, syntax.Unary) else inner
     return isinstance(inner, syntax.Number | syntax.String)
 
 
-def _below(node: syntax.Node, parsed: promql_parser.Expr) -> list[tuple[syntax.Node, promql_parser.Expr]]:
-    """The parts of a node, each with the parser's own node, which can be written as text."""
-    match node, parsed:
-        case syntax.Call(), promql_parser.Call():
-            return list(zip(node.args, parsed.args, strict=True))
-        case syntax.Aggregate(), promql_parser.AggregateExpr():
-            found = [(node.expr, parsed.expr)]
-            if node.param is not None and isinstance(parsed.param, promql_parser.Expr):
-                found.append((node.param, parsed.param))
-            return found
-        case syntax.Binary(), promql_parser.BinaryExpr():
-            return [(node.left, parsed.lhs), (node.right, parsed.rhs)]
-        case syntax.Negate(), promql_parser.UnaryExpr():
-            return [(node.expr, parsed.expr)]
-        case syntax.Subquery(), promql_parser.SubqueryExpr():
-            return [(node.expr, parsed.expr)]
-    return []
+def _below(node: syntax.Node) -> tuple[syntax.Node, ...]:
+    """The parts of a node; an aggregation's parameter comes last."""
+    if isinstance(node, syntax.Aggregate):
+        return (node.expr,) if node.param is None else (node.expr, node.param)
+    return syntax.children(node)
 
 
 def _value(text: str, source: promql.Source, at_ms: int) -> tuple[str, bool]:
@@ -137,8 +124,8 @@ def _value(text: str, source: promql.Source, at_ms: int) -> tuple[str, bool]:
         return f"{_series(rows)}, {sum(len(row) for row in rows):,} samples", False
     values = sorted(float(row[-1]) for row in rows)
     if len(values) == 1:
-        return value_words(values[0], unit), False
-    return f"{_series(rows)}, {value_words(values[0], unit)} to {value_words(values[-1], unit)}", False
+        return value_text(values[0], unit), False
+    return f"{_series(rows)}, {value_text(values[0], unit)} to {value_text(values[-1], unit)}", False
 
 
 def _series(rows: Collection[object]) -> str:

@@ -1,4 +1,5 @@
-"""What Explore shows, all of it in the URL: the queries, which of them are hidden, the tab, the step, sorting and the search."""
+"""What Explore shows, all of it in the URL: the queries, which of them are hidden, the tab, the step, sorting and the
+search."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
+from core.ui.time_range import TimeRange, duration
 from portal.promapi.parameters import MAX_POINTS, BadParameter, duration_seconds
-from usage.ranges import TimeRange, duration
 
 TABS = {"graph": "Graph", "table": "Table", "meaning": "What does this mean", "history": "History"}
 LETTERS = "ABCDEFGH"
@@ -32,7 +33,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class State:
+class ExploreState:
     """All that a URL of Explore says; `kept` is range and workspace."""
 
     queries: tuple[Asked, ...]
@@ -70,7 +71,8 @@ class State:
 
     @property
     def asked_string(self) -> str:
-        """The URL's query without what answers nothing: boxes left empty at the end, so that another one changes no graph."""
+        """The URL's query without what answers nothing: boxes left empty at the end, so that another one changes no
+        graph."""
         used = max((asked.place for asked in self.queries if asked.text), default=0)
         return replace(self, queries=self.queries[: used + 1]).query_string
 
@@ -79,20 +81,21 @@ class State:
         """The part of the URL that another query keeps: step, range and workspace."""
         return urlencode([*([("step", self.step)] if self.step else []), *self.kept])
 
-    def with_tab(self, tab: str) -> State:
+    def with_tab(self, tab: str) -> ExploreState:
         """The same on another tab."""
         return replace(self, tab=tab, sort="", find="")
 
-    def with_text(self, asked: Asked, text: str) -> State:
+    def with_text(self, asked: Asked, text: str) -> ExploreState:
         """The same with another text for one query."""
         return replace(self, queries=tuple(replace(one, text=text) if one is asked else one for one in self.queries))
 
-    def alone(self, text: str) -> State:
+    def alone(self, text: str) -> ExploreState:
         """One query in place of all."""
         return replace(self, queries=(Asked(0, text),), sort="")
 
-    def changed(self, actions: Sequence[str]) -> State:
-        """After buttons: `add`, `hide-B`, `show-B`, `remove-B` by today's letters, `tab-table`. Anything else changes nothing."""
+    def changed(self, actions: Sequence[str]) -> ExploreState:
+        """After buttons: `add`, `hide-B`, `show-B`, `remove-B` by today's letters, `tab-table`. Anything else changes
+        nothing."""
         hidden = {asked.letter for asked in self.queries if asked.is_hidden}
         hidden |= {letter for verb, letter in _parts(actions) if verb == "hide"}
         hidden -= {letter for verb, letter in _parts(actions) if verb == "show"}
@@ -110,7 +113,7 @@ def _parts(actions: Sequence[str]) -> list[tuple[str, str]]:
     return [(verb, of) for verb, _, of in (action.partition("-") for action in actions)]
 
 
-def read(params: QueryDict) -> State:
+def parse_state(params: QueryDict) -> ExploreState:
     """The state of a URL. There is always a query, if an empty one."""
     # Postgres stores no NUL.
     texts = [text.replace("\r\n", "\n").replace("\0", "").strip() for text in params.getlist("q")][: len(LETTERS)] or [
@@ -118,7 +121,7 @@ def read(params: QueryDict) -> State:
     ]
     hidden = set(params.getlist("hide"))
     tab = params.get("tab", "")
-    return State(
+    return ExploreState(
         tuple(Asked(place, text, LETTERS[place] in hidden) for place, text in enumerate(texts)),
         tab if tab in TABS else "graph",
         params.get("step", "").strip(),
@@ -130,14 +133,14 @@ def read(params: QueryDict) -> State:
 
 @dataclass(frozen=True)
 class Step:
-    """The distance of a graph's points in milliseconds. `problem` says why the given one is not used."""
+    """The distance of a graph's points in milliseconds. `problem` gives the reason the given one is not used."""
 
     ms: int
     is_auto: bool = True
     problem: str = ""
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """As PromQL writes it: 5m."""
         return duration(self.ms) if self.ms >= 1000 else f"{self.ms}ms"
 

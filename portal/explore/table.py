@@ -1,30 +1,31 @@
-"""The values of a query at one time as a table: a column per label, sorted as the reader wishes; and the same as CSV."""
+"""The values of a query at one time as a table: a column per label, sorted as the reader wishes; and the same as
+CSV."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from django.http import HttpResponse
 
-from portal.explore.answers import Answer
-from portal.explore.units import shown, value_words
+from core.ui.csv_file import CsvFile
+from portal.explore.query_results import QueryResult
+from portal.explore.units import shown, value_text
 from promql.labels import METRIC_NAME
 from promql.text_forms import format_value
 
-MOST_ROWS = 250
+MAX_ROWS = 250
 VALUE = "value"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One series: its labels' values in the columns' order, its value in words and exact."""
+class TableRow:
+    """One series: its labels' values in the columns' order, its value as text and exact."""
 
     cells: list[str]
     number: float
-    says: str
+    description: str
     exact: str
 
 
@@ -42,9 +43,9 @@ class Column:
 class Table:
     """An answer as a table. `text` stands in place of rows where the answer is a string."""
 
-    answer: Answer
+    answer: QueryResult
     columns: list[Column]
-    rows: list[Row]
+    rows: list[TableRow]
     count: int
     text: str = ""
 
@@ -59,8 +60,9 @@ class Table:
         return self.count - len(self.rows)
 
 
-def table(answer: Answer, sort: str) -> Table:
-    """The table of an answer; `sort` is a column's name, after "-" the other way round; the query's own order where it is empty."""
+def table(answer: QueryResult, sort: str) -> Table:
+    """The table of an answer; `sort` is a column's name, after "-" the other way round; the query's own order where it
+    is empty."""
     result = answer.result
     if result is None or result.string is not None:
         return Table(answer, [], [], 0, (result.string or "") if result else "")
@@ -76,16 +78,16 @@ def table(answer: Answer, sort: str) -> Table:
     elif key in names:
         rows.sort(key=lambda row: row.cells[names.index(key)], reverse=down)
     columns = [_column(name, key, down) for name in [*names, VALUE]]
-    return Table(answer, columns, rows[:MOST_ROWS], len(rows))
+    return Table(answer, columns, rows[:MAX_ROWS], len(rows))
 
 
-def _row(answer: Answer, cells: list[str], values: np.ndarray) -> Row:
+def _row(answer: QueryResult, cells: list[str], values: np.ndarray) -> TableRow:
     """A range of samples is said by its last one and their number."""
     last = float(values[-1])
-    says = value_words(last, answer.unit)
+    description = value_text(last, answer.unit)
     if answer.query is not None and answer.query.type == "matrix":
-        says = f"{len(values):,} samples, the last {says}"
-    return Row(cells, last, says, format_value(last))
+        description = f"{len(values):,} samples, the last {description}"
+    return TableRow(cells, last, description, format_value(last))
 
 
 def _column(name: str, key: str, down: bool) -> Column:
@@ -98,12 +100,11 @@ def _column(name: str, key: str, down: bool) -> Column:
     )
 
 
-def write_table(answers: Sequence[Answer]) -> HttpResponse:
+def write_table(answers: Sequence[QueryResult]) -> HttpResponse:
     """CSV of values at one time: the query's letter, every label, the value."""
     names = sorted({name for one in answers if one.result for labels in one.result.labels for name in labels})
-    response = _csv("explore-table.csv")
-    writer = csv.writer(response)
-    writer.writerow(["query", *names, VALUE])
+    file = CsvFile("explore-table.csv")
+    file.add(["query", *names, VALUE])
     for answer in answers:
         if answer.result is None:
             continue
@@ -111,16 +112,15 @@ def write_table(answers: Sequence[Answer]) -> HttpResponse:
             answer.result.labels, answer.result.values, answer.result.present, strict=True
         ):
             for value in values[present].tolist()[-1:]:
-                writer.writerow([answer.asked.letter, *(labels.get(name, "") for name in names), format_value(value)])
-    return response
+                file.add([answer.asked.letter, *(labels.get(name, "") for name in names), format_value(value)])
+    return file.response
 
 
-def write_graph(answers: Sequence[Answer]) -> HttpResponse:
+def write_graph(answers: Sequence[QueryResult]) -> HttpResponse:
     """CSV of values over a range: a row per series and time (ISO 8601, UTC)."""
     names = sorted({name for one in answers if one.result for labels in one.result.labels for name in labels})
-    response = _csv("explore-graph.csv")
-    writer = csv.writer(response)
-    writer.writerow(["time", "query", *names, VALUE])
+    file = CsvFile("explore-graph.csv")
+    file.add(["time", "query", *names, VALUE])
     for answer in answers:
         result = answer.result
         if result is None:
@@ -128,13 +128,6 @@ def write_graph(answers: Sequence[Answer]) -> HttpResponse:
         times = np.datetime_as_string(result.times.astype("datetime64[ms]"), unit="s").tolist()
         for labels, values, present in zip(result.labels, result.values, result.present, strict=True):
             cells = [answer.asked.letter, *(labels.get(name, "") for name in names)]
-            writer.writerows(
-                [f"{times[place]}Z", *cells, format_value(float(values[place]))] for place in np.flatnonzero(present)
-            )
-    return response
-
-
-def _csv(name: str) -> HttpResponse:
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+            for place in np.flatnonzero(present):
+                file.add([f"{times[place]}Z", *cells, format_value(float(values[place]))])
+    return file.response

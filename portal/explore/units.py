@@ -1,16 +1,17 @@
 """The unit of a query's values, as far as the catalog and the expression tell it.
 
-A unit is the catalog's word with `/s`, `/min` or `/h` for rates, "" for a plain number, "ratio", "%", or None where it is not known.
+A unit is the catalog's word with `/s`, `/min` or `/h` for rates, "" for a plain number, "ratio", "%", or None where it
+is not known.
 """
 
 from __future__ import annotations
 
 import math
 
+from core.ui import numbers
 from promql import syntax
 from promql.labels import METRIC_NAME
 from promql.text_forms import format_value
-from usage import words
 from usage.catalog import BY_SERIES
 
 RATES = frozenset({"rate", "irate", "deriv"})
@@ -52,7 +53,7 @@ def unit_of(node: syntax.Node) -> str | None:
             return "" if node.op in PLAIN_AGGREGATIONS else unit_of(node.expr)
         case syntax.Binary():
             return _of_binary(node)
-        case syntax.Paren() | syntax.Negate() | syntax.Subquery():
+        case syntax.Paren() | syntax.Unary() | syntax.Subquery():
             return unit_of(node.expr)
     return None
 
@@ -150,18 +151,18 @@ def shown(unit: str | None) -> str:
     return f"per {'second' if unit == '/s' else unit[1:]}" if unit and unit.startswith("/") else unit or ""
 
 
-def value_words(value: float, unit: str | None) -> str:
+def value_text(value: float, unit: str | None) -> str:
     """A value with its unit, rounded as people do."""
     if not math.isfinite(value):
         return format_value(value)
     sign = "−" if value < 0 else ""
     if unit == "seconds":
-        return sign + words.seconds(abs(value))
+        return sign + numbers.seconds(abs(value))
     if unit == "%":
-        return sign + words.percent(abs(value))
+        return sign + numbers.percent(abs(value))
     if unit and unit.startswith("USD"):
-        return f"{sign}{words.usd(abs(value))}{unit[3:]}"
-    number = words.count(abs(value))
+        return f"{sign}{numbers.usd(abs(value))}{unit[3:]}"
+    number = numbers.count(abs(value))
     if unit in (None, "", "ratio"):
         return sign + number
-    return f"{sign}{number}{words.SPACE}{unit}"
+    return f"{sign}{number}{numbers.SPACE}{unit}"

@@ -10,6 +10,6 @@ urlpatterns = [
     path("graph.csv", views.graph_data, name="explore-graph-data"),
     path("table.csv", views.table_data, name="explore-table-data"),
     path("check", views.check, name="explore-check"),
-    path("words.json", views.words, name="explore-words"),
+    path("completion.json", views.completions, name="explore-completion"),
     path("history/delete", views.forget, name="explore-forget"),
 ]

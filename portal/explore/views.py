@@ -19,17 +19,18 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import push_url
 
 import promql
-from alerts.series import portal_source
-from portal.explore import answers, completion, history, state, table
-from portal.explore import figure as figures
-from portal.explore.answers import Answer
+from alerts.evaluation.series import portal_source
+from core.accounts import permissions
+from core.accounts.permissions import Scope
+from core.ui import time_range as ranges
+from core.ui.time_range import TimeRange
+from portal.explore import completion, graph, query_history, query_results, state, table
 from portal.explore.examples import examples
 from portal.explore.meaning import meaning
-from portal.explore.state import Asked, State, Step
+from portal.explore.query_results import QueryResult
+from portal.explore.state import Asked, ExploreState, Step
 from portal.explore.units import shown
-from usage import access, queries, ranges
-from usage.access import Scope
-from usage.ranges import TimeRange
+from usage.boards import queries
 
 # Servers and chat programs cut longer ones.
 LONGEST_ADDRESS = 8000
@@ -40,7 +41,7 @@ STEPS = ("15s", "30s", "1m", "5m", "15m", "30m", "1h", "6h", "1d")
 class Looked:
     """What a request looks at: the state of its URL, the reader's workspaces, the time, and where series come from."""
 
-    state: State
+    state: ExploreState
     scope: Scope
     time_range: TimeRange
     step: Step
@@ -49,8 +50,8 @@ class Looked:
 
 def look(request: HttpRequest) -> Looked:
     """Read the URL. Raises Http404 for a workspace that the reader may not see."""
-    found, scope = state.read(request.GET), access.read(request.user, request.GET)
-    time_range = ranges.read(request.GET, timezone.now())
+    found, scope = state.parse_state(request.GET), permissions.scope_of(request.user, request.GET)
+    time_range = ranges.parse(request.GET, timezone.now())
     return Looked(found, scope, time_range, state.step_of(found.step, time_range), portal_source(scope.slugs))
 
 
@@ -70,14 +71,14 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def content(request: HttpRequest, looked: Looked) -> dict[str, Any]:
     """What the page shows."""
-    asked = [read(one, looked) for one in looked.state.queries]
+    asked = [evaluate_query(one, looked) for one in looked.state.queries]
     context = {
         "state": looked.state,
         "scope": looked.scope,
         "time_range": looked.time_range,
         "step": looked.step,
         "steps": STEPS,
-        "tabs": [(name, words, url(looked.state.with_tab(name))) for name, words in state.TABS.items()],
+        "tabs": [(name, label, url(looked.state.with_tab(name))) for name, label in state.TABS.items()],
         "own_fields": [(name, value) for name, value in looked.state.pairs if name not in state.KEPT],
         "rows": [row(answer, looked, request) for answer in asked],
         "data_url": f"?{looked.state.asked_string}",
@@ -97,28 +98,33 @@ def engine(looked: Looked) -> str:
     return f"Answered by Postgres: the Prometheus server {server} cannot tell workspaces apart."
 
 
-def act(request: HttpRequest, before: State, actions: Sequence[str]) -> State:
-    """What buttons make of the state (several, where one was pressed before the other's answer); a run leaves the history for its graph."""
+def act(request: HttpRequest, before: ExploreState, actions: Sequence[str]) -> ExploreState:
+    """What buttons make of the state (several, where one was pressed before the other's answer); a run leaves the
+    history for its graph."""
     before = before.changed(actions)
     if "run" not in actions:
         return before
-    history.record(access.person_of(request), [one.text for one in before.visible], timezone.now())
+    query_history.record(permissions.person_of(request), [one.text for one in before.visible], timezone.now())
     return before.with_tab("graph") if before.tab == "history" else before
 
 
-def url(of: State) -> str:
+def url(of: ExploreState) -> str:
     """The address of a state."""
     return f"{reverse('explore')}?{of.query_string}"
 
 
-def read(asked: Asked, looked: Looked) -> Answer:
+def evaluate_query(asked: Asked, looked: Looked) -> QueryResult:
     """A query's answer at the end of the range; of a hidden one only whether it can be read."""
     if not asked.text:
-        return Answer(asked)
-    return answers.parsed(asked) if asked.is_hidden else answers.at_end(asked, looked.source, looked.time_range)
+        return QueryResult(asked)
+    return (
+        query_results.parsed(asked)
+        if asked.is_hidden
+        else query_results.at_end(asked, looked.source, looked.time_range)
+    )
 
 
-def row(answer: Answer, looked: Looked, request: HttpRequest) -> dict[str, Any]:
+def row(answer: QueryResult, looked: Looked, request: HttpRequest) -> dict[str, Any]:
     """One query's editor: its answer, and where its links lead."""
     wrong = answer.wrong
     return {
@@ -131,57 +137,58 @@ def row(answer: Answer, looked: Looked, request: HttpRequest) -> dict[str, Any]:
         else "",
         "may_rule": answer.query is not None
         and answer.query.type in ("vector", "scalar")
-        and access.may_operate(request.user),
+        and permissions.may_operate(request.user),
     }
 
 
-def graph_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
-    """The graph draws itself from its own address; without a query there are examples. As long as nothing else is asked, it stays."""
+def graph_tab(request: HttpRequest, looked: Looked, asked: list[QueryResult]) -> dict[str, Any]:
+    """The graph draws itself from its own address; without a query there are examples. As long as nothing else is
+    asked, it stays."""
     if not looked.state.is_empty:
         return {"graph_id": f"graph-{crc32(looked.state.asked_string.encode()):08x}", "graphs": graphs(looked, asked)}
     found = [
         (board, [(one, url(looked.state.alone(one.text))) for one in group])
-        for board, group in examples(looked.time_range)
+        for board, group in examples(looked.time_range, looked.scope.slugs)
     ]
     return {"examples": found}
 
 
-def graphs(looked: Looked, asked: list[Answer]) -> list[tuple[str, str]]:
+def graphs(looked: Looked, asked: list[QueryResult]) -> list[tuple[str, str]]:
     """Units and addresses of the figures: two units have an axis each in one, of more each has a figure of its own."""
     drawn = [one for one in asked if one.query is not None and not one.asked.is_hidden]
     units = list(dict.fromkeys(shown(one.unit) for one in drawn))
     base = f"{reverse('explore-figure')}?{looked.state.asked_string}"
-    if len(units) <= figures.MOST_UNITS:
+    if len(units) <= graph.MAX_UNITS:
         return [("", base)]
-    return [(unit or figures.PLAIN, f"{base}&{urlencode({'unit': unit})}") for unit in units]
+    return [(unit or graph.PLAIN, f"{base}&{urlencode({'unit': unit})}") for unit in units]
 
 
-def table_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
+def table_tab(request: HttpRequest, looked: Looked, asked: list[QueryResult]) -> dict[str, Any]:
     """The values at the end of the range, a table per query."""
     return {"tables": [table.table(one, looked.state.sort) for one in asked if one.result is not None]}
 
 
-def meaning_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
+def meaning_tab(request: HttpRequest, looked: Looked, asked: list[QueryResult]) -> dict[str, Any]:
     """The queries in words."""
     visible = [one for one in asked if one.asked.text and not one.asked.is_hidden]
     found = (meaning(one, looked.source, looked.time_range.end_ms) for one in visible)
     return {"meanings": [one for one in found if one is not None]}
 
 
-def history_tab(request: HttpRequest, looked: Looked, asked: list[Answer]) -> dict[str, Any]:
+def history_tab(request: HttpRequest, looked: Looked, asked: list[QueryResult]) -> dict[str, Any]:
     """What the reader asked before."""
     kept = looked.state.with_tab("graph")
-    found = history.find(access.person_of(request), looked.state.find)
+    found = query_history.find(permissions.person_of(request), looked.state.find)
     entries = []
     for one in found:
-        again = State(
+        again = ExploreState(
             tuple(Asked(place, text) for place, text in enumerate(one.queries)), "graph", "", "", "", kept.kept
         )
         entries.append((one, f"{url(again)}&do=run"))
     return {"entries": entries}
 
 
-TABS: dict[str, Callable[[HttpRequest, Looked, list[Answer]], dict[str, Any]]] = {
+TABS: dict[str, Callable[[HttpRequest, Looked, list[QueryResult]], dict[str, Any]]] = {
     "graph": graph_tab,
     "table": table_tab,
     "meaning": meaning_tab,
@@ -192,15 +199,16 @@ TABS: dict[str, Callable[[HttpRequest, Looked, list[Answer]], dict[str, Any]]] =
 @login_required
 @require_GET
 def figure(request: HttpRequest) -> JsonResponse:
-    """The graph's figure, or that of the queries of one `unit`. What failed is in its `problems`; where nothing else is left: 422."""
+    """The graph's figure, or that of the queries of one `unit`. What failed is in its `problems`; where nothing else is
+    left: 422."""
     looked, unit = look(request), request.GET.get("unit")
-    chosen = [one for one in looked.state.visible if unit is None or shown(answers.parsed(one).unit) == unit]
-    found = [answers.over_range(one, looked.source, looked.time_range, looked.step) for one in chosen]
+    chosen = [one for one in looked.state.visible if unit is None or shown(query_results.parsed(one).unit) == unit]
+    found = [query_results.over_range(one, looked.source, looked.time_range, looked.step) for one in chosen]
     if found and all(one.wrong for one in found):
         said = {one.asked.letter: one.wrong.message for one in found if one.wrong}
         return JsonResponse({"error": "; ".join(said.values()), "problems": said}, status=422)
-    slots = queries.colour_slots("model")
-    return JsonResponse(figures.draw(found, looked.time_range, slots, lettered=len(looked.state.visible) > len(chosen)))
+    colours = queries.colours_by_value("model")
+    return JsonResponse(graph.draw(found, looked.time_range, colours, lettered=len(looked.state.visible) > len(chosen)))
 
 
 @login_required
@@ -208,7 +216,9 @@ def figure(request: HttpRequest) -> JsonResponse:
 def graph_data(request: HttpRequest) -> HttpResponse:
     """The graph's data as CSV."""
     looked = look(request)
-    found = [answers.over_range(one, looked.source, looked.time_range, looked.step) for one in looked.state.visible]
+    found = [
+        query_results.over_range(one, looked.source, looked.time_range, looked.step) for one in looked.state.visible
+    ]
     return refused(found) or table.write_graph(found)
 
 
@@ -217,11 +227,11 @@ def graph_data(request: HttpRequest) -> HttpResponse:
 def table_data(request: HttpRequest) -> HttpResponse:
     """The table's data as CSV, every row."""
     looked = look(request)
-    found = [answers.at_end(one, looked.source, looked.time_range) for one in looked.state.visible]
+    found = [query_results.at_end(one, looked.source, looked.time_range) for one in looked.state.visible]
     return refused(found) or table.write_table(found)
 
 
-def refused(found: list[Answer]) -> HttpResponse | None:
+def refused(found: list[QueryResult]) -> HttpResponse | None:
     """422 where a query failed: a file that lacks it would not say so."""
     said = "\n".join(f"{one.asked.letter}: {one.wrong.message}" for one in found if one.wrong)
     return HttpResponse(said, status=422, content_type="text/plain; charset=utf-8") if said else None
@@ -232,24 +242,25 @@ def refused(found: list[Answer]) -> HttpResponse | None:
 def check(request: HttpRequest) -> HttpResponse:
     """What is wrong with the text `q`, as it stands under its editor; empty where nothing is."""
     asked = Asked(0, request.GET.get("q", "").replace("\r\n", "\n"))
-    answer = answers.parsed(asked) if asked.text.strip() else Answer(asked)
+    answer = query_results.parsed(asked) if asked.text.strip() else QueryResult(asked)
     return render(request, "portal/explore_wrong.html", {"wrong": answer.wrong})
 
 
 @login_required
 @require_GET
-def words(request: HttpRequest) -> JsonResponse:
+def completions(request: HttpRequest) -> JsonResponse:
     """What the editor completes without asking for labels."""
-    return JsonResponse(completion.words(portal_source(access.read(request.user, request.GET).slugs)))
+    return JsonResponse(completion.completions(portal_source(permissions.scope_of(request.user, request.GET).slugs)))
 
 
 @login_required
 @require_POST
 def forget(request: HttpRequest) -> HttpResponse:
-    """Delete an entry of the reader's history (`entry`), or all of it (`entry=all`); then back to where it was shown."""
+    """Delete an entry of the reader's history (`entry`), or all of it (`entry=all`); then back to where it was
+    shown."""
     entry = request.POST.get("entry", "")
     if entry == "all":
-        history.forget(access.person_of(request))
+        query_history.forget(permissions.person_of(request))
     elif entry.isdecimal():
-        history.forget(access.person_of(request), int(entry))
-    return redirect(url(state.read(request.GET)))
+        query_history.forget(permissions.person_of(request), int(entry))
+    return redirect(url(state.parse_state(request.GET)))

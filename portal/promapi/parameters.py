@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-import promql_parser
 from django.http import HttpRequest, QueryDict
 
 import promql
@@ -66,8 +65,8 @@ def duration_seconds(text: str, name: str) -> float:
         seconds = float(text)
     except ValueError:
         try:
-            seconds = promql_parser.parse_duration(text).total_seconds()
-        except (ValueError, OverflowError):
+            seconds = promql.parse_duration(text) / 1000
+        except ValueError:
             raise BadParameter(f'invalid parameter "{name}": cannot parse "{text}" to a valid duration') from None
     if not math.isfinite(seconds) or abs(seconds) > 1e10:
         raise BadParameter(f'invalid parameter "{name}": cannot parse "{text}" to a valid duration. It overflows int64')

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import promql_parser
-
 from promql import syntax
-from promql.labels import METRIC_NAME, Matcher
+from promql.labels import Matcher
+from promql.parser.check import metric_name_of, type_of
+from promql.parser.signatures import SIGNATURES, VECTOR
 from promql.text_forms import format_value
 
 
-def function_signatures(parsed: promql_parser.Expr) -> dict[str, dict[str, Any]]:
-    """Name, argument types and answer type of each function that a parsed query calls, by name."""
-    found: dict[str, dict[str, Any]] = {}
-
-    def visit(node: promql_parser.Expr) -> None:
-        if isinstance(node, promql_parser.Call):
-            found[node.func.name] = {
-                "name": node.func.name,
-                "argTypes": [str(one).removeprefix("ValueType.").lower() for one in node.func.arg_types],
-                "variadic": node.func.variadic,
-                "returnType": str(node.func.return_type).removeprefix("ValueType.").lower(),
-            }
-
-    promql_parser.walk(parsed, visit)
-    return found
+def signature(function: str) -> dict[str, Any]:
+    """Name, argument types and answer type of a function."""
+    known = SIGNATURES[function]
+    return {
+        "name": known.name,
+        "argTypes": list(known.args),
+        "variadic": known.variadic,
+        "returnType": known.answer,
+    }
 
 
 def matchers_of(matchers: tuple[Matcher, ...]) -> list[dict[str, str]]:
@@ -45,32 +39,43 @@ def placed(node: syntax.Selector | syntax.Subquery) -> dict[str, Any]:
 
 def selector(node: syntax.Selector) -> dict[str, Any]:
     """A vector or matrix selector."""
-    name = next((one.value for one in node.matchers if one.name == METRIC_NAME and one.op == "="), "")
-    common = {"name": name, "matchers": matchers_of(node.matchers), **placed(node)}
+    common = {
+        "name": metric_name_of(node.matchers),
+        "matchers": matchers_of(node.matchers),
+        **placed(node),
+        "anchored": node.extension == "anchored",
+        "smoothed": node.extension == "smoothed",
+    }
     if node.range_ms is None:
         return {"type": "vectorSelector", **common}
     return {"type": "matrixSelector", "range": node.range_ms, **common}
 
 
-def binary(node: syntax.Binary, functions: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A binary expression; `matching` is null where a side is a scalar in Prometheus, which the defaults stand for here."""
-    matching = node.matching
+def binary(node: syntax.Binary) -> dict[str, Any]:
+    """A binary expression; `matching` is null where a side is a scalar."""
+    vectors = type_of(node.left) == type_of(node.right) == VECTOR
     return {
         "type": "binaryExpr",
         "op": node.op,
-        "lhs": as_json(node.left, functions),
-        "rhs": as_json(node.right, functions),
+        "lhs": as_json(node.left),
+        "rhs": as_json(node.right),
         "bool": node.return_bool,
-        "matching": {
-            "card": matching.card,
-            "labels": list(matching.labels),
-            "on": matching.on,
-            "include": list(matching.include),
-        },
+        "matching": matching(node.matching) if vectors else None,
     }
 
 
-def as_json(node: syntax.Node, functions: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def matching(given: syntax.Matching) -> dict[str, Any]:
+    """How the two sides meet."""
+    return {
+        "card": given.card,
+        "labels": list(given.labels),
+        "on": given.on,
+        "include": list(given.include),
+        "fillValues": {"lhs": given.fill_left, "rhs": given.fill_right},
+    }
+
+
+def as_json(node: syntax.Node) -> dict[str, Any]:
     """A node with all below it."""
     match node:
         case syntax.Number():
@@ -80,7 +85,7 @@ def as_json(node: syntax.Node, functions: dict[str, dict[str, Any]]) -> dict[str
         case syntax.Selector():
             return selector(node)
         case syntax.Subquery():
-            inner = as_json(node.expr, functions)
+            inner = as_json(node.expr)
             return {
                 "type": "subquery",
                 "expr": inner,
@@ -89,20 +94,20 @@ def as_json(node: syntax.Node, functions: dict[str, dict[str, Any]]) -> dict[str
                 **placed(node),
             }
         case syntax.Call():
-            arguments = [as_json(one, functions) for one in node.args]
-            return {"type": "call", "func": functions.get(node.function, {"name": node.function}), "args": arguments}
+            arguments = [as_json(one) for one in node.args]
+            return {"type": "call", "func": signature(node.function), "args": arguments}
         case syntax.Aggregate():
             return {
                 "type": "aggregation",
                 "op": node.op,
-                "expr": as_json(node.expr, functions),
-                "param": as_json(node.param, functions) if node.param is not None else None,
+                "expr": as_json(node.expr),
+                "param": as_json(node.param) if node.param is not None else None,
                 "grouping": list(node.grouping),
                 "without": not node.by,
             }
         case syntax.Binary():
-            return binary(node, functions)
-        case syntax.Negate():
-            return {"type": "unaryExpr", "op": "-", "expr": as_json(node.expr, functions)}
+            return binary(node)
+        case syntax.Unary():
+            return {"type": "unaryExpr", "op": node.op, "expr": as_json(node.expr)}
         case syntax.Paren():
-            return {"type": "parenExpr", "expr": as_json(node.expr, functions)}
+            return {"type": "parenExpr", "expr": as_json(node.expr)}

@@ -7,12 +7,15 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 
 import promql
-from portal.promapi import answers, parameters
+from portal.promapi import parameters, responses
 from portal.promapi.caller import source_of, workspaces_of
-from portal.promapi.tree import as_json, function_signatures
+from portal.promapi.exemplars import exemplars_of
+from portal.promapi.tree import as_json
+
+HOUR_MS = 3_600_000
 
 
-@answers.endpoint("GET", "POST")
+@responses.endpoint("GET", "POST")
 def query(request: HttpRequest) -> JsonResponse:
     """`query` at `time`."""
     given = parameters.given(request)
@@ -24,10 +27,10 @@ def query(request: HttpRequest) -> JsonResponse:
         lookback_ms=parameters.lookback_ms(given),
         limits=parameters.limits(given),
     )
-    return answers.answer_of(result, parameters.whole(given, "limit"))
+    return responses.answer_of(result, parameters.whole(given, "limit"))
 
 
-@answers.endpoint("GET", "POST")
+@responses.endpoint("GET", "POST")
 def query_range(request: HttpRequest) -> JsonResponse:
     """`query` from `start` to `end`, every `step`."""
     given = parameters.given(request)
@@ -41,30 +44,29 @@ def query_range(request: HttpRequest) -> JsonResponse:
         lookback_ms=parameters.lookback_ms(given),
         limits=parameters.limits(given),
     )
-    return answers.answer_of(result, parameters.whole(given, "limit"))
+    return responses.answer_of(result, parameters.whole(given, "limit"))
 
 
-@answers.endpoint("GET", "POST")
+@responses.endpoint("GET", "POST")
 def query_exemplars(request: HttpRequest) -> list[Any]:
-    """Exemplars: none are kept."""
-    workspaces_of(request)
+    """Exemplars of the query's histograms of durations: calls that lead to their traces."""
+    slugs = workspaces_of(request)
     given = parameters.given(request)
-    promql.parse(parameters.first(given, "query"))
-    parameters.milliseconds(given, "start", 0)
-    parameters.milliseconds(given, "end", 0)
-    return []
+    parsed = promql.parse(parameters.first(given, "query"))
+    end = parameters.milliseconds(given, "end", parameters.now_ms())
+    start = parameters.milliseconds(given, "start", end - HOUR_MS)
+    return exemplars_of(parsed, slugs, start, end)
 
 
-@answers.endpoint("GET", "POST")
+@responses.endpoint("GET", "POST")
 def format_query(request: HttpRequest) -> str:
     """`query` in canonical form."""
     workspaces_of(request)
     return promql.parse(parameters.first(parameters.given(request), "query")).pretty()
 
 
-@answers.endpoint("GET", "POST")
+@responses.endpoint("GET", "POST")
 def parse_query(request: HttpRequest) -> dict[str, Any]:
     """The syntax tree of `query`."""
     workspaces_of(request)
-    query = promql.parse(parameters.first(parameters.given(request), "query"))
-    return as_json(query.expr, function_signatures(query.parsed))
+    return as_json(promql.parse(parameters.first(parameters.given(request), "query")).expr)

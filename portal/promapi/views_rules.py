@@ -6,9 +6,10 @@ from typing import Any
 
 from django.http import HttpRequest, QueryDict
 
-from alerts import expression, queries
+from alerts import queries
 from alerts.models import Alert, Rule, State
-from portal.promapi import answers, parameters
+from alerts.rules import expression
+from portal.promapi import parameters, responses
 from portal.promapi.caller import workspaces_of
 from promql.text_forms import format_value
 
@@ -30,37 +31,49 @@ def shown(alert: Alert) -> dict[str, Any]:
 
 
 def shown_rule(rule: Rule, open_alerts: list[Alert], with_alerts: bool) -> dict[str, Any]:
-    """An alerting rule."""
+    """A rule."""
+    if rule.record:
+        return {**_shared(rule), "name": rule.record, "labels": rule.all_labels, "type": "recording"}
     states = {alert.state for alert in open_alerts}
     state = "firing" if State.FIRING in states else "pending" if State.PENDING in states else "inactive"
     found: dict[str, Any] = {
+        **_shared(rule),
         "state": state,
-        "name": rule.name,
-        "query": expression.expand(rule.expr, rule.threshold),
+        "name": rule.alert_name,
         "duration": rule.for_seconds,
         "keepFiringFor": rule.keep_firing_seconds,
-        "labels": {**rule.labels, "severity": rule.severity},
+        "labels": {"severity": rule.severity, **rule.all_labels},
         "annotations": rule.annotations,
-        "health": rule.health,
-        "evaluationTime": rule.last_duration_seconds or 0,
-        "lastEvaluation": rule.last_evaluated_at.isoformat() if rule.last_evaluated_at else "0001-01-01T00:00:00Z",
         "type": "alerting",
     }
     if with_alerts:
         found["alerts"] = [shown(alert) for alert in open_alerts]
-    if rule.last_error:
-        found["lastError"] = rule.last_error
     return found
+
+
+def _shared(rule: Rule) -> dict[str, Any]:
+    """What is shown of rules of both kinds."""
+    return {
+        "query": expression.expand(rule.expr, rule.threshold),
+        "health": rule.health,
+        "evaluationTime": rule.last_duration_seconds or 0,
+        "lastEvaluation": rule.last_evaluated_at.isoformat() if rule.last_evaluated_at else "0001-01-01T00:00:00Z",
+        **({"lastError": rule.last_error} if rule.last_error else {}),
+    }
 
 
 def wanted(rule: Rule, given: QueryDict) -> bool:
     """Whether a rule passes the parameters' names of rules and groups."""
     names, groups = given.getlist("rule_name[]"), given.getlist("rule_group[]")
     files = given.getlist("file[]")
-    return (not names or rule.name in names) and (not groups or rule.group.name in groups) and not files
+    return (
+        (not names or (rule.record or rule.alert_name) in names)
+        and (not groups or rule.group.name in groups)
+        and not files
+    )
 
 
-@answers.endpoint("GET")
+@responses.endpoint("GET")
 def rules(request: HttpRequest) -> dict[str, Any]:
     """All rules by group. People and keys of one workspace see the rules, but no alerts: those may tell of other workspaces."""
     workspaces = workspaces_of(request)
@@ -69,8 +82,9 @@ def rules(request: HttpRequest) -> dict[str, Any]:
         raise parameters.BadParameter(f'not supported value "{parameters.first(given, "type")}"')
     alerts_open = visible_alerts(workspaces)
     groups: dict[str, dict[str, Any]] = {}
-    for rule in [] if parameters.first(given, "type") == "record" else queries.rule_list():
-        if not wanted(rule, given):
+    kind = parameters.first(given, "type")
+    for rule in queries.rule_list(workspaces):
+        if not wanted(rule, given) or (kind and (kind == "record") != bool(rule.record)):
             continue
         group = groups.setdefault(
             rule.group.name,
@@ -78,7 +92,7 @@ def rules(request: HttpRequest) -> dict[str, Any]:
                 "name": rule.group.name,
                 "file": "",
                 "interval": rule.group.interval_seconds,
-                "limit": 0,
+                "limit": rule.group.limit,
                 "rules": [],
                 "evaluationTime": rule.group.last_duration_seconds or 0,
                 "lastEvaluation": rule.group.last_evaluated_at.isoformat()
@@ -92,7 +106,7 @@ def rules(request: HttpRequest) -> dict[str, Any]:
     return {"groups": list(groups.values())}
 
 
-@answers.endpoint("GET")
+@responses.endpoint("GET")
 def alerts(request: HttpRequest) -> dict[str, Any]:
     """Pending and firing alerts."""
     return {"alerts": [shown(alert) for alert in visible_alerts(workspaces_of(request))]}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from django.http import HttpRequest, JsonResponse, QueryDict
 
 import promql
-from portal.promapi import answers, parameters
+from portal.promapi import parameters, responses
 from portal.promapi.caller import source_of
 from usage.catalog import FAMILIES
 
@@ -30,22 +30,22 @@ def cut(values: Iterable[str], limit: int) -> JsonResponse:
     """Sorted values, at most `limit` of them where that is not 0."""
     ordered = sorted(values)
     if limit and len(ordered) > limit:
-        return answers.success(ordered[:limit], ["results truncated due to limit"])
-    return answers.success(ordered)
+        return responses.success(ordered[:limit], ["results truncated due to limit"])
+    return responses.success(ordered)
 
 
-@answers.endpoint("GET", "POST")
+@responses.endpoint("GET", "POST")
 def series(request: HttpRequest) -> JsonResponse:
     """The series that match."""
     given = parameters.given(request)
     limit = parameters.whole(given, "limit")
     found = matching(source_of(request), given, needed=True)
     if limit and len(found) > limit:
-        return answers.success(found[:limit], ["results truncated due to limit"])
-    return answers.success(found)
+        return responses.success(found[:limit], ["results truncated due to limit"])
+    return responses.success(found)
 
 
-@answers.endpoint("GET", "POST")
+@responses.endpoint("GET", "POST")
 def labels(request: HttpRequest) -> JsonResponse:
     """The names of labels."""
     given = parameters.given(request)
@@ -53,7 +53,7 @@ def labels(request: HttpRequest) -> JsonResponse:
     return cut({name for one in found for name in one}, parameters.whole(given, "limit"))
 
 
-@answers.endpoint("GET")
+@responses.endpoint("GET")
 def label_values(request: HttpRequest, name: str) -> JsonResponse:
     """The values of a label."""
     given = parameters.given(request)
@@ -61,7 +61,7 @@ def label_values(request: HttpRequest, name: str) -> JsonResponse:
     return cut({one[name] for one in found if name in one}, parameters.whole(given, "limit"))
 
 
-@answers.endpoint("GET")
+@responses.endpoint("GET")
 def metadata(request: HttpRequest) -> dict[str, list[dict[str, str]]]:
     """Type, help and unit of the catalog's metrics, under the names that their series' family has."""
     source_of(request)

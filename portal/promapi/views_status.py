@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
-from portal.promapi import answers
+from portal.promapi import responses
 from portal.promapi.caller import workspaces_of
 
 # Clients choose features by this version: the one whose language the engine speaks.
@@ -18,7 +18,7 @@ SPEAKS = "3.0.0"
 STARTED = timezone.now()
 
 
-@answers.endpoint("GET")
+@responses.endpoint("GET")
 def buildinfo(request: HttpRequest) -> dict[str, str]:
     """The Prometheus version whose API and language this is. Open, as Grafana asks it before it has a key."""
     return {
@@ -31,7 +31,7 @@ def buildinfo(request: HttpRequest) -> dict[str, str]:
     }
 
 
-@answers.endpoint("GET")
+@responses.endpoint("GET")
 def runtimeinfo(request: HttpRequest) -> dict[str, Any]:
     """What of Prometheus's runtime information has a meaning here."""
     workspaces_of(request)
@@ -48,7 +48,7 @@ def runtimeinfo(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-@answers.endpoint("GET")
+@responses.endpoint("GET")
 def targets(request: HttpRequest) -> dict[str, Any]:
     """Scrape targets: none, as records are sent to the portal."""
     workspaces_of(request)

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from promql.functions import counters, over_time, trends
+from promql.functions import counters, extended, over_time, trends
 from promql.functions.dates import DATES
+from promql.functions.extended import ExtendedFunction
 from promql.functions.info import INFO
 from promql.functions.instant import ELEMENTWISE, ElementFunction
 from promql.functions.relabel import RELABEL
@@ -17,23 +18,27 @@ from promql.windows import Windows
 
 @dataclass(frozen=True)
 class RangeFunction:
-    """A function of a range vector; `range_at` is the place of the range among its arguments, the rest are scalars."""
+    """A function of a range vector; `range_at` is the place of the range among its arguments, the rest are scalars.
+
+    `extended` computes it over an anchored or smoothed range.
+    """
 
     compute: Callable[[Windows, list[Floats]], tuple[Floats, Bools]]
     range_at: int = 0
     keeps_name: bool = False
     wants_counter: bool = False
     wants_quantile: bool = False
+    extended: ExtendedFunction | None = None
 
 
 RANGE_FUNCTIONS: dict[str, RangeFunction] = {
-    "rate": RangeFunction(counters.rate, wants_counter=True),
-    "increase": RangeFunction(counters.increase, wants_counter=True),
-    "delta": RangeFunction(counters.delta),
+    "rate": RangeFunction(counters.rate, wants_counter=True, extended=extended.rate),
+    "increase": RangeFunction(counters.increase, wants_counter=True, extended=extended.increase),
+    "delta": RangeFunction(counters.delta, extended=extended.delta),
     "irate": RangeFunction(counters.irate),
     "idelta": RangeFunction(counters.idelta),
-    "resets": RangeFunction(counters.resets),
-    "changes": RangeFunction(counters.changes),
+    "resets": RangeFunction(counters.resets, extended=extended.resets),
+    "changes": RangeFunction(counters.changes, extended=extended.changes),
     "deriv": RangeFunction(trends.deriv),
     "predict_linear": RangeFunction(trends.predict_linear),
     "double_exponential_smoothing": RangeFunction(trends.double_exponential_smoothing),

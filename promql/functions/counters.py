@@ -2,12 +2,35 @@
 
 import numpy as np
 
+from promql.labels import METRIC_NAME, Labels, derive
 from promql.values import Bools, Floats
 from promql.windows import Windows
 
 # A series whose first or last sample is farther from the window's edge than this many sample distances began or
 # ended inside the window.
-_EDGE_TOLERANCE = 1.1
+EDGE_TOLERANCE = 1.1
+_COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
+_COUNTER_TYPES = ("counter", "histogram")
+
+
+def possible_gauges(labels: list[Labels]) -> list[str]:
+    """What to say of series that may not be counters: by the type that they carry, else by the endings of their
+    names."""
+    return derive(labels, "possible gauges", lambda: _possible_gauges(labels))
+
+
+def _possible_gauges(labels: list[Labels]) -> list[str]:
+    notes = []
+    for name, kind in dict.fromkeys((row.get(METRIC_NAME, ""), row.get("__type__", "")) for row in labels):
+        if kind and kind not in _COUNTER_TYPES:
+            wanted = " or ".join(f'"{one}"' for one in _COUNTER_TYPES)
+            notes.append(
+                f'metric might not be a counter, __type__ label is not set to {wanted}, got "{kind}": "{name}"'
+            )
+        elif name and not kind and not name.endswith(_COUNTER_ENDINGS):
+            endings = "/".join(_COUNTER_ENDINGS)
+            notes.append(f'metric might not be a counter, name does not end in {endings}: "{name}"')
+    return notes
 
 
 def rate(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
@@ -29,14 +52,14 @@ def _extrapolated(windows: Windows, is_counter: bool) -> tuple[Floats, Bools]:
     first_value = windows.value_at(windows.first)
     change = windows.value_at(last) - first_value
     if is_counter:
-        change = change + _lost_by_resets(windows)
+        change = change + lost_by_resets(windows)
     first_time, last_time = windows.time_at(windows.first), windows.time_at(last)
     to_start = (first_time - (windows.ends - windows.range_ms)) / 1000
     to_end = (windows.ends - last_time) / 1000
     sampled = (last_time - first_time) / 1000
     apart = sampled / (windows.stop - windows.first - 1)
-    to_start = np.where(to_start >= apart * _EDGE_TOLERANCE, apart / 2, to_start)
-    to_end = np.where(to_end >= apart * _EDGE_TOLERANCE, apart / 2, to_end)
+    to_start = np.where(to_start >= apart * EDGE_TOLERANCE, apart / 2, to_start)
+    to_end = np.where(to_end >= apart * EDGE_TOLERANCE, apart / 2, to_end)
     if is_counter:
         to_zero = np.where((change > 0) & (first_value >= 0), sampled * (first_value / change), to_start)
         to_start = np.where(to_zero < to_start, to_zero, to_start)
@@ -44,7 +67,7 @@ def _extrapolated(windows: Windows, is_counter: bool) -> tuple[Floats, Bools]:
     return change, windows.counts >= 2
 
 
-def _lost_by_resets(windows: Windows) -> Floats | float:
+def lost_by_resets(windows: Windows) -> Floats | float:
     """What a counter had counted before each reset inside the window."""
     values = windows.values
     fell = values[:, 1:] < values[:, :-1]

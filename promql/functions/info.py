@@ -9,7 +9,7 @@ from promql.errors import EvalError
 from promql.functions.special import Special
 from promql.labels import METRIC_NAME, Labels, Matcher, matches_all
 from promql.syntax import Call, Selector
-from promql.values import Floats, Ints, Vector, empty_vector, merge_rows
+from promql.values import Floats, Ints, Vector, empty_vector, merge_rows, pick_rows
 
 IDENTIFYING = ("instance", "job")
 
@@ -72,7 +72,9 @@ def info(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
                 present.append(base.present[row] & there)
     if not labels:
         return empty_vector(times.size)
-    return merge_rows(Vector(labels, base.values[source], np.stack(present)).compact())
+    rows = np.array(source, dtype=np.int64)
+    drops_name = pick_rows(base.drops_name, rows)
+    return merge_rows(Vector(labels, base.values[rows], np.stack(present), drops_name).compact())
 
 
 def _index(vector: Vector) -> _InfoSeries:

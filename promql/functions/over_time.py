@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from promql.quantile import quantile_last_axis
+from promql.functions.quantile import quantile_last_axis
 from promql.sums import sum_last_axis, take
 from promql.values import Bools, Floats, Ints
-from promql.windows import Chunk, Windows
+from promql.windows import WindowBatch, Windows
 
 
 def count_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
@@ -55,9 +55,9 @@ def avg_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
 def _averages_of_parts(windows: Windows, rows: Ints) -> Floats:
     """The average as a sum of quotients, which cannot overflow where the values themselves do not."""
 
-    def average(chunk: Chunk) -> Floats:
-        counts = chunk.mask.sum(axis=2)
-        return sum_last_axis(chunk.values / counts[..., None], chunk.mask)
+    def average(batch: WindowBatch) -> Floats:
+        counts = batch.mask.sum(axis=2)
+        return sum_last_axis(batch.values / counts[..., None], batch.mask)
 
     return window_by_window(windows.only(rows, windows.values[rows]), average)
 
@@ -99,13 +99,13 @@ def ts_of_min_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, B
 def _time_of_extreme(windows: Windows, sign: float) -> tuple[Floats, Bools]:
     """The time (s) of the last sample that is the extreme of its window."""
 
-    def compute(chunk: Chunk) -> Floats:
+    def compute(batch: WindowBatch) -> Floats:
         # NaN loses against every number, and what is not in the window against NaN.
-        known = np.where(np.isnan(chunk.values), -np.inf, chunk.values * sign)
-        best = np.where(chunk.mask, known, -np.inf).max(axis=2, keepdims=True)
-        hit = chunk.mask & (known == best)
+        known = np.where(np.isnan(batch.values), -np.inf, batch.values * sign)
+        best = np.where(batch.mask, known, -np.inf).max(axis=2, keepdims=True)
+        hit = batch.mask & (known == best)
         last = hit.shape[2] - 1 - hit[:, :, ::-1].argmax(axis=2)
-        times: Floats = np.take_along_axis(chunk.times, last[..., None], axis=2)[..., 0] / 1000
+        times: Floats = np.take_along_axis(batch.times, last[..., None], axis=2)[..., 0] / 1000
         return times
 
     return window_by_window(windows, compute), windows.counts >= 1
@@ -117,12 +117,12 @@ def stddev_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bool
 
 
 def stdvar_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
-    def compute(chunk: Chunk) -> Floats:
-        counts = chunk.mask.sum(axis=2)
+    def compute(batch: WindowBatch) -> Floats:
+        counts = batch.mask.sum(axis=2)
         # Counted from the window's first value: equal values have exactly 0.
-        moved = chunk.values - chunk.values[..., :1]
-        mean = sum_last_axis(moved, chunk.mask) / counts
-        return np.asarray(sum_last_axis((moved - mean[..., None]) ** 2, chunk.mask) / counts)
+        moved = batch.values - batch.values[..., :1]
+        mean = sum_last_axis(moved, batch.mask) / counts
+        return np.asarray(sum_last_axis((moved - mean[..., None]) ** 2, batch.mask) / counts)
 
     return window_by_window(windows, compute), windows.counts >= 1
 
@@ -130,24 +130,24 @@ def stdvar_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bool
 def quantile_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
     (quantile,) = args
 
-    def compute(chunk: Chunk) -> Floats:
-        return quantile_last_axis(chunk.values, chunk.mask, quantile[chunk.steps][None, :])
+    def compute(batch: WindowBatch) -> Floats:
+        return quantile_last_axis(batch.values, batch.mask, quantile[batch.steps][None, :])
 
     return window_by_window(windows, compute), windows.counts >= 1
 
 
 def mad_over_time(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
-    def compute(chunk: Chunk) -> Floats:
+    def compute(batch: WindowBatch) -> Floats:
         half = np.full((1, 1), 0.5)
-        median = quantile_last_axis(chunk.values, chunk.mask, half)
-        return quantile_last_axis(np.abs(chunk.values - median[..., None]), chunk.mask, half)
+        median = quantile_last_axis(batch.values, batch.mask, half)
+        return quantile_last_axis(np.abs(batch.values - median[..., None]), batch.mask, half)
 
     return window_by_window(windows, compute), windows.counts >= 1
 
 
-def window_by_window(windows: Windows, compute: Callable[[Chunk], Floats]) -> Floats:
+def window_by_window(windows: Windows, compute: Callable[[WindowBatch], Floats]) -> Floats:
     """Apply a computation that needs whole windows at hand."""
     result = np.zeros((len(windows.labels), windows.ends.size))
-    for chunk in windows.chunks():
-        result[chunk.rows, chunk.steps] = compute(chunk)
+    for batch in windows.batches():
+        result[batch.rows, batch.steps] = compute(batch)
     return result

@@ -11,33 +11,32 @@ import re2
 from promql.context import Evaluation
 from promql.errors import EvalError
 from promql.functions.special import Special
-from promql.labels import Labels, compile_anchored, label_order
+from promql.labels import METRIC_NAME, Labels, compile_anchored, label_order
 from promql.syntax import Call
 from promql.values import Ints, Vector, merge_rows
 
 _REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
 # A few short queries, one in another, could otherwise double a value until memory ends.
 MAX_VALUE = 65_536
-_CHUNK = re.compile(r"\d+|\D+")
+_DIGITS_OR_TEXT = re.compile(r"\d+|\D+")
 
 
 def label_replace(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
-    target, replacement, source, pattern = (evaluation.text(arg) for arg in call.args[1:])
+    replacement, source, pattern = (evaluation.text(arg) for arg in call.args[2:])
     try:
         regex = compile_anchored(pattern)
     except re2.error:
         raise EvalError(f"invalid regular expression in label_replace(): {pattern}") from None
-    if not target:
-        raise EvalError("invalid destination label name in label_replace(): ")
+    target = evaluation.label_name(call.args[1], "label_replace", "destination label name")
     given = evaluation.vector(call.args[0], times)
-
-    def replace(labels: Labels) -> Labels:
-        match = regex.search(labels.get(source, ""))
-        if match is None:
-            return labels
-        return with_label(labels, target, bounded(expand(replacement, match, regex)))
-
-    return merge_rows(Vector([replace(labels) for labels in given.labels], given.values, given.present))
+    labels, drops_name = list(given.labels), given.names_dropped().copy()
+    for row, own in enumerate(given.labels):
+        match = regex.search(own.get(source, ""))
+        if match is not None:
+            labels[row] = with_label(own, target, bounded(expand(replacement, match, regex)))
+            # A name that is given here stays.
+            drops_name[row] &= target != METRIC_NAME
+    return merge_rows(Vector(labels, given.values, given.present, drops_name))
 
 
 def bounded(parts: Iterable[str]) -> str:
@@ -70,17 +69,16 @@ def expand(template: str, match: Any, regex: Any) -> Iterator[str]:
 
 
 def label_join(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
-    target, separator, *sources = (evaluation.text(arg) for arg in call.args[1:])
-    if not target:
-        raise EvalError("invalid destination label name in label_join(): ")
-    if not all(sources):
-        raise EvalError("invalid source label name in label_join(): ")
+    target = evaluation.label_name(call.args[1], "label_join", "destination label name")
+    separator = evaluation.text(call.args[2])
+    sources = [evaluation.label_name(arg, "label_join", "source label name") for arg in call.args[3:]]
     given = evaluation.vector(call.args[0], times)
     joined = [
         with_label(labels, target, bounded(_joined([labels.get(source, "") for source in sources], separator)))
         for labels in given.labels
     ]
-    return merge_rows(Vector(joined, given.values, given.present))
+    drops_name = given.drops_name if target != METRIC_NAME else False
+    return merge_rows(Vector(joined, given.values, given.present, drops_name))
 
 
 def _joined(values: list[str], separator: str) -> Iterator[str]:
@@ -108,6 +106,7 @@ def sort_by_label_desc(evaluation: Evaluation, call: Call, times: Ints) -> Vecto
 
 def _sorted(evaluation: Evaluation, call: Call, times: Ints, descending: bool) -> Vector:
     """Order by these labels' values as people order them (a2 before a10), then by all labels."""
+    evaluation.warn_of_sorting(call)
     names = [evaluation.text(arg) for arg in call.args[1:]]
     given = evaluation.vector(call.args[0], times)
     natural = cmp_to_key(compare_natural)
@@ -120,7 +119,7 @@ def _sorted(evaluation: Evaluation, call: Call, times: Ints, descending: bool) -
 
 
 def compare_natural(left: str, right: str) -> int:
-    for one, other in zip(_CHUNK.findall(left), _CHUNK.findall(right), strict=False):
+    for one, other in zip(_DIGITS_OR_TEXT.findall(left), _DIGITS_OR_TEXT.findall(right), strict=False):
         if one.isdecimal() and other.isdecimal() and int(one) != int(other):
             return -1 if int(one) < int(other) else 1
         if one != other:

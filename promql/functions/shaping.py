@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from promql import histogram
 from promql.context import Evaluation
-from promql.errors import EvalError
+from promql.functions import histogram
 from promql.functions.instant import clamp, clamp_is_empty, round_to
 from promql.functions.special import Special
 from promql.labels import METRIC_NAME, Labels, Matcher
@@ -57,10 +56,12 @@ def clamp_max(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
 
 
 def sort(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    evaluation.warn_of_sorting(call)
     return _by_value(evaluation.vector(call.args[0], times), 1.0)
 
 
 def sort_desc(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
+    evaluation.warn_of_sorting(call)
     return _by_value(evaluation.vector(call.args[0], times), -1.0)
 
 
@@ -78,8 +79,10 @@ def absent(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
 
 def absent_over_time(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     there = np.zeros(times.size, dtype=bool)
-    for windows in evaluation.windows(call.args[0], times):
-        there |= any_row(windows.counts >= 1)
+    given = evaluation.range_vector(call.args[0], times)
+    for block in given.blocks:
+        if (windows := given.windows(block, times)) is not None:
+            there |= any_row(windows.counts >= 1)
     return _absence(call.args[0], ~there)
 
 
@@ -106,31 +109,35 @@ def equal_labels(matchers: tuple[Matcher, ...]) -> Labels:
 
 def histogram_quantile(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     quantile: Floats = evaluation.scalar(call.args[0], times)
-    return histogram.quantile(evaluation.vector(call.args[1], times), quantile, evaluation.notes)
+    return histogram.quantile(
+        evaluation.vector(call.args[1], times),
+        quantile,
+        evaluation.notes.at(call.args[0]),
+        evaluation.notes.at(call.args[1]),
+    )
 
 
 def histogram_quantiles(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     """Several quantiles at once, each under its own value of a label."""
     given = evaluation.vector(call.args[0], times)
-    label = evaluation.text(call.args[1])
-    if not label:
-        raise EvalError("invalid label name in histogram_quantiles(): ")
+    label = evaluation.label_name(call.args[1], "histogram_quantiles", "label name")
+    notes = evaluation.notes.at(call.args[0])
     parts = []
     for arg in call.args[2:]:
         quantile = evaluation.scalar(arg, times)
         distinct = np.unique(quantile)
         evaluation.hold(len(given.labels) * distinct.size, times.size)
         for value in distinct:
-            part = histogram.quantile(given, np.full(times.size, value), evaluation.notes)
+            part = histogram.quantile(given, np.full(times.size, value), evaluation.notes.at(arg), notes)
             same = np.isnan(quantile) if np.isnan(value) else quantile == value
             labels = [{**row, label: format_openmetrics(float(value))} for row in part.labels]
-            parts.append(Vector(labels, part.values, part.present & same))
+            parts.append(Vector(labels, part.values, part.present & same, part.drops_name))
     return merge_rows(join(parts, times.size).compact())
 
 
 def histogram_fraction(evaluation: Evaluation, call: Call, times: Ints) -> Vector:
     lower, upper = (evaluation.scalar(arg, times) for arg in call.args[:2])
-    return histogram.fraction(evaluation.vector(call.args[2], times), lower, upper, evaluation.notes)
+    return histogram.fraction(evaluation.vector(call.args[2], times), lower, upper, evaluation.notes.at(call.args[2]))
 
 
 SHAPING: dict[str, Special] = {

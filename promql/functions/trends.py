@@ -6,15 +6,15 @@ from promql.errors import EvalError
 from promql.functions.over_time import window_by_window
 from promql.sums import sum_last_axis
 from promql.values import Bools, Floats
-from promql.windows import Chunk, Windows
+from promql.windows import WindowBatch, Windows
 
 
 def deriv(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]:
     """The slope per second of the line of least squares."""
 
-    def slope(chunk: Chunk) -> Floats:
+    def slope(batch: WindowBatch) -> Floats:
         # Times count from the window's first sample: small numbers keep the squares exact.
-        return _line(chunk, chunk.times[..., :1])[0]
+        return _line(batch, batch.times[..., :1])[0]
 
     return window_by_window(windows, slope), windows.counts >= 2
 
@@ -23,17 +23,17 @@ def predict_linear(windows: Windows, args: list[Floats]) -> tuple[Floats, Bools]
     """The value of that line so many seconds after the evaluation time."""
     (seconds,) = args
 
-    def predict(chunk: Chunk) -> Floats:
-        slope, intercept = _line(chunk, windows.at[chunk.steps][None, :, None])
-        return slope * seconds[chunk.steps] + intercept
+    def predict(batch: WindowBatch) -> Floats:
+        slope, intercept = _line(batch, windows.at[batch.steps][None, :, None])
+        return slope * seconds[batch.steps] + intercept
 
     return window_by_window(windows, predict), windows.counts >= 2
 
 
-def _line(chunk: Chunk, origin_ms: np.ndarray) -> tuple[Floats, Floats]:
+def _line(batch: WindowBatch, origin_ms: np.ndarray) -> tuple[Floats, Floats]:
     """Slope per second, and value at the origin."""
-    mask, y = chunk.mask, chunk.values
-    x = (chunk.times - origin_ms) / 1000
+    mask, y = batch.mask, batch.values
+    x = (batch.times - origin_ms) / 1000
     n = mask.sum(axis=2)
     sum_x, sum_y = sum_last_axis(x, mask), sum_last_axis(y, mask)
     covariance = sum_last_axis(x * y, mask) - sum_x * sum_y / n
@@ -54,14 +54,14 @@ def double_exponential_smoothing(windows: Windows, args: list[Floats]) -> tuple[
             symbol = "sf" if name == "smoothing" else "tf"
             raise EvalError(f"invalid {name} factor. Expected: 0 < {symbol} < 1, got: {wrong:f}")
 
-    def smooth(chunk: Chunk) -> Floats:
-        return _smooth(chunk, smoothing[chunk.steps], trend[chunk.steps])
+    def smooth(batch: WindowBatch) -> Floats:
+        return _smooth(batch, smoothing[batch.steps], trend[batch.steps])
 
     return window_by_window(windows, smooth), windows.counts >= 2
 
 
-def _smooth(chunk: Chunk, smoothing: Floats, trend: Floats) -> Floats:
-    values, mask = chunk.values, chunk.mask
+def _smooth(batch: WindowBatch, smoothing: Floats, trend: Floats) -> Floats:
+    values, mask = batch.values, batch.mask
     level = values[..., 0].copy()
     if values.shape[2] < 2:
         return level

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from alerts.defaults import ensure_defaults
+from alerts.rules.defaults import ensure_defaults
 
 NOW = dt.datetime(2026, 3, 2, 10, 0, tzinfo=dt.UTC)
 

@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 
-from alerts.channels import create_channel
 from alerts.models import Channel, Delivery, Rule
-from tests.alerts.rules import gauge, make_rule, run
+from alerts.notify.channels import create_channel
+from tests.alerts.scripted_rules import gauge, make_rule, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("default_rules")]
 
@@ -28,6 +28,7 @@ def list_of_rules(**first: str) -> dict[str, str]:
             f"form-{number}-id": str(rule.pk),
             f"form-{number}-threshold": f"{rule.threshold}",
             f"form-{number}-for_seconds": str(rule.for_seconds),
+            f"form-{number}-severity": rule.severity,
             f"form-{number}-enabled": "on" if rule.enabled else "",
         }
     return data | {f"form-0-{name}": value for name, value in first.items()}
@@ -101,3 +102,28 @@ def test_deleting_a_channel_in_the_admin_drops_what_it_still_had_to_send(staff: 
     staff.post(f"/admin/alerts/channel/{channel.pk}/delete/", {"post": "yes"})
     assert not Channel.objects.exists()
     assert Delivery.objects.get().state == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("action", "field", "value"),
+    [
+        ("switch_off", "enabled", False),
+        ("pause_a_day", "paused_until", "later"),
+        ("notify_channel", "channels", ["hook"]),
+    ],
+)
+def test_an_action_changes_many_rules_each_with_its_history(
+    staff: Client, action: str, field: str, value: object
+) -> None:
+    hook = create_channel("webhook", "hook", {"url": "https://hooks.example.org/x"})
+    chosen = list(Rule.objects.order_by("pk")[:3])
+    form = {"action": action, "_selected_action": [rule.pk for rule in chosen], "channel": hook.pk}
+    assert staff.post("/admin/alerts/rule/", form).status_code == 302
+    for rule in Rule.objects.filter(pk__in=[rule.pk for rule in chosen]):
+        (change,) = rule.changes.filter(version=2)
+        assert (change.author_name, list(change.fields)) == ("root", [field])
+        assert value == "later" or change.fields[field][1] == value
+
+
+def test_the_severity_is_changed_in_the_list(staff: Client) -> None:
+    assert 'name="form-0-severity"' in staff.get("/admin/alerts/rule/").content.decode()

@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from alerts import annotations, notify
-from alerts.defaults import GROUPS
-from usage import outbound
+from alerts import gotemplate
+from alerts.notify import deliveries
+from alerts.rules.defaults import GROUPS
+from core.net import outbound
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/alerting.md").read_text()
 
@@ -16,12 +17,12 @@ def test_every_default_rule_is_in_the_table_with_its_severity() -> None:
 
 
 def test_every_template_function_is_named() -> None:
-    assert [name for name in annotations.FUNCTIONS if name not in TEXT] == []
+    assert [name for name in gotemplate.FUNCTIONS if name not in TEXT] == []
 
 
 def test_the_times_of_deliveries_are_those_of_the_code() -> None:
-    pauses = (notify.FIRST_PAUSE, notify.LONGEST_PAUSE / 60, notify.GIVE_UP.total_seconds() / 3600)
+    pauses = (deliveries.FIRST_PAUSE, deliveries.LONGEST_PAUSE / 60, deliveries.GIVE_UP.total_seconds() / 3600)
     assert "after {:g} s, doubling up to {:g} minutes, give or take a fifth, for {:g} hours".format(*pauses) in TEXT
-    assert f"rests for up to {notify.REST:g} s" in TEXT
-    assert f"taken again after {notify.CLAIM.total_seconds():g} s" in TEXT
+    assert f"rests for up to {deliveries.REST:g} s" in TEXT
+    assert f"taken again after {deliveries.CLAIM.total_seconds():g} s" in TEXT
     assert f"{outbound.SECONDS:g} s in all, {outbound.ANSWER_BYTES >> 10} KiB of answer" in TEXT

@@ -8,13 +8,13 @@ import pytest
 from django.contrib.auth.models import User
 
 from alerts import queries
-from alerts.acknowledge import acknowledge, unacknowledge
-from alerts.channels import create_channel
+from alerts.evaluation.retention import forget_unfired
 from alerts.models import Alert, Flip, RuleChange
+from alerts.notify.acknowledge import acknowledge, unacknowledge
+from alerts.notify.channels import create_channel
 from alerts.queries import HistoryFilter
-from alerts.retention import forget_unfired
-from alerts.rules import RuleEdit, update_rule
-from tests.alerts.rules import gauge, make_rule, minute, only_alert, run
+from alerts.rules.edits import RuleEdit, update_rule
+from tests.alerts.scripted_rules import gauge, make_rule, minute, only_alert, run
 
 pytestmark = pytest.mark.django_db
 
@@ -65,7 +65,7 @@ def test_history_comes_in_pages() -> None:
     assert (len(second.alerts), second.has_next, second.has_previous) == (1, False, True)
 
 
-def test_an_alert_is_told_with_its_flips_and_its_earlier_episodes() -> None:
+def test_an_alert_is_shown_with_its_flips_and_its_earlier_episodes() -> None:
     rule = make_rule(for_seconds=60)
     run(rule, gauge({"a": [9, 9, 0, 9, 9]}), 0, 4)
     earlier, now = Alert.objects.order_by("active_at")
@@ -74,7 +74,7 @@ def test_an_alert_is_told_with_its_flips_and_its_earlier_episodes() -> None:
     assert detail.earlier == [earlier]
 
 
-def test_a_rule_is_told_with_its_condition_and_edits(author: User) -> None:
+def test_a_rule_is_shown_with_its_condition_and_edits(author: User) -> None:
     rule = make_rule(expr="100 * load > $threshold")
     update_rule(rule, RuleEdit(threshold=7), by=author, now=minute(0))
     detail = queries.rule_detail(rule.pk)

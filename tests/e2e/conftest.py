@@ -7,11 +7,13 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from tests.conftest import require_program
 
+# Playwright's own 5 s are too few where two browsers, their servers and Postgres share a small machine.
+expect.set_options(timeout=30_000)
 # Playwright runs an event loop in the test's thread; Django would refuse the database there.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 FLAGS = (
@@ -63,7 +65,7 @@ def page(context: BrowserContext, complaints: list[str]) -> Page:
             complaints.append(message.text)
 
     found = context.new_page()
-    found.set_default_timeout(15_000)
+    found.set_default_timeout(30_000)
     found.on("console", heard)
     found.on("pageerror", lambda error: complaints.append(str(error)))
     return found

@@ -1,4 +1,5 @@
-"""Explore in a real browser: completion by keyboard, errors while one types, several queries, parts as queries, and without scripts."""
+"""Explore in a real browser: completion by keyboard, errors while one types, several queries, parts as queries, and
+without scripts."""
 
 import re
 from datetime import timedelta
@@ -70,7 +71,7 @@ def test_a_query_is_written_with_completion_alone(page: Page) -> None:
     expect(editor(page)).to_have_value('llm_provider_request_seconds_count{model="model-1"}')
     page.keyboard.press("Control+Enter")
     page.wait_for_url(re.compile(r"q=llm_provider_request_seconds_count"))
-    expect(page.locator(".explore-says")).to_contain_text("1 series")
+    expect(page.locator(".explore-summary")).to_contain_text("1 series")
     expect(page.locator(".legend button")).to_have_count(1)
 
 
@@ -116,7 +117,7 @@ def test_queries_are_added_hidden_and_removed_and_the_url_follows(page: Page) ->
     page.keyboard.type("sum(nothing_of_that_name)")
     page.keyboard.press("Escape")
     page.keyboard.press("Control+Enter")
-    expect(page.locator(".explore-says").nth(1)).to_contain_text("0 series")
+    expect(page.locator(".explore-summary").nth(1)).to_contain_text("0 series")
     expect(page.locator(".legend button")).to_have_count(2)
     page.get_by_role("button", name="Query A: hide").click()
     page.wait_for_url(re.compile("hide=A"))
@@ -152,6 +153,8 @@ def test_adding_hiding_and_removing_loads_no_page_and_keeps_text_focus_and_graph
     expect(page.locator(".meaning-sentence")).to_have_text("The sum over all of “total LLM tokens used”.")
     assert page.evaluate("window.samePage")
     page.go_back()
+    expect(page.locator(".meaning-sentence")).to_have_count(0)
+    page.wait_for_load_state()
     page.go_back()
     expect(editor(page, 1)).to_have_value("sum(llm_tokens_total)")
     expect(page.get_by_role("button", name="Query A: show")).to_be_visible()
@@ -200,7 +203,9 @@ def test_the_table_follows_new_records(page: Page, sender: Sender) -> None:
 
 def test_history_runs_a_query_again(page: Page) -> None:
     page.goto(f"/explore/?q={COUNT}&range=1h")
-    page.get_by_role("button", name="Run").click()
+    with page.expect_response(re.compile("do=run")) as answer:
+        page.get_by_role("button", name="Run").click()
+    answer.value.finished()
     page.goto("/explore/?tab=history")
     page.locator(".row-actions a", has_text="Run").click()
     expect(editor(page)).to_have_value(COUNT)

@@ -3,11 +3,13 @@
 import json
 import urllib.request
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.live import LivePortal, live_portal, open_folder
 from tests.servers import HttpServer, wait_until
 
+pytestmark = pytest.mark.long
 RULE = "HighMCPToolErrorRate"
 PASSWORD = "a-horse-of-another-staple"
 
@@ -24,10 +26,9 @@ def sign_in(page: Page, portal: LivePortal) -> None:
     """With the one-time password, which has to be changed."""
     one_time = portal.output.split("one-time password ")[1].split()[0]
     page.goto(portal.url)
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(one_time)
-    page.get_by_role("button", name="Log in").click()
-    page.locator("[name=old_password]").fill(one_time)
+    page.locator("[name=login]").fill("admin")
+    page.locator("[name=password]").fill(one_time)
+    page.get_by_role("button", name="Log in", exact=True).click()
     page.locator("[name=new_password1]").fill(PASSWORD)
     page.locator("[name=new_password2]").fill(PASSWORD)
     page.locator("[name=new_password2]").press("Enter")
@@ -41,7 +42,7 @@ def add_slack(page: Page, url: str) -> None:
     page.locator("[name=config_url]").fill(url)
     page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_role("button", name="Send a test message").click()
-    expect(page.locator("#test")).to_contain_text("Taken in")
+    expect(page.locator("#test")).to_contain_text("Delivered in")
 
 
 def tune(page: Page, threshold: str) -> None:
@@ -61,7 +62,7 @@ def test_from_the_first_start_to_a_resolved_alert(browser: Browser, http_server:
             base_url=portal.url, viewport={"width": 1440, "height": 960}, color_scheme="light"
         )
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(30_000)
         sign_in(page, portal)
         expect(
             page.get_by_text("curl").first

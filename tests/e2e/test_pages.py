@@ -8,13 +8,13 @@ from django.apps import apps
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from alerts import channels
-from alerts.defaults import ensure_defaults
 from alerts.models import Alert, Rule
-from tests.alerts.test_pages import fire
+from alerts.notify import channels
+from alerts.rules.defaults import ensure_defaults
+from tests.alerts.pages.test_pages import fire
 from tests.records import Sender, call
 from tests.servers import wait_until
-from usage import rollup
+from usage.store import downsampling
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def world(sender: Sender) -> Alert:
     sender.post(
         [call(at=now - timedelta(seconds=20 * place), **(lost if place % 4 == 0 else {})) for place in range(1, 180)]
     )
-    rollup.coarsen(now)
+    downsampling.downsample(now)
     rule = Rule.objects.get(name="LLMUsageIngestionFailuresCritical")
     return fire(rule, model="gpt-4o", provider="openai", component="agent")
 
@@ -62,12 +62,12 @@ def test_a_page_draws_without_complaint_and_fits_a_narrow_screen(page: Page, wor
 
 def test_a_threshold_redraws_the_past_before_it_is_saved(page: Page, world: Alert) -> None:
     open_page(page, f"/rules/{world.rule_id}/")
-    says = page.locator(".backtest-says")
-    expect(says).to_contain_text("1 label set would be firing now.")
+    summary = page.locator(".backtest-summary")
+    expect(summary).to_contain_text("1 label set would be firing now.")
     page.get_by_label("Fires above, %").fill("80")
-    expect(says).to_contain_text("Nothing would be firing now.")
+    expect(summary).to_contain_text("Nothing would be firing now.")
     page.get_by_role("link", name="7 d").click()
-    expect(says).to_contain_text("in the last 7 d")
+    expect(summary).to_contain_text("in the last 7 d")
     expect(page.get_by_label("Fires above, %")).to_have_value("80")
     world.rule.refresh_from_db()
     assert world.rule.threshold == 1
@@ -80,7 +80,7 @@ def test_acknowledging_changes_the_list_in_place(page: Page, world: Alert) -> No
     open_page(page, "/alerts/")
     page.evaluate("window.stays = true")
     page.get_by_role("button", name="Acknowledge").click()
-    expect(page.locator("#open-alerts")).to_contain_text("admin looks after it")
+    expect(page.locator("#open-alerts")).to_contain_text("acknowledged by admin")
     assert page.evaluate("window.stays")
 
 
@@ -93,7 +93,7 @@ def test_a_thumb_acknowledges_on_a_narrow_screen(page: Page, world: Alert) -> No
     assert box["height"] >= 44
     assert box["y"] + box["height"] < 844
     button.click()
-    expect(page.locator("#state")).to_contain_text("admin looks after it")
+    expect(page.locator("#state")).to_contain_text("acknowledged by admin")
     expect(page.locator("#events")).to_contain_text("Acknowledged by admin")
 
 
@@ -101,3 +101,15 @@ def test_a_runbook_is_previewed_while_it_is_written(page: Page) -> None:
     open_page(page, "/runbooks/usage-not-recorded/edit/")
     page.locator("textarea").fill("Call **Ada**")
     expect(page.locator("#preview")).to_have_text(re.compile("^\\s*Call Ada\\s*$"))
+
+
+def test_hovering_a_chart_shows_a_model_s_name_as_text_and_breaks_no_policy(page: Page, sender: Sender) -> None:
+    now = timezone.now()
+    name = "<b>bold</b> & <span style='color:red'>red</span>"
+    sender.post([call(at=now - timedelta(seconds=20 * place), model=name) for place in range(1, 180)])
+    open_page(page, "/providers/?range=1h")
+    chart = page.locator(".js-plotly-plot").first
+    expect(page.locator(".legend").first).to_contain_text(name)
+    chart.locator(".nsewdrag").first.hover()
+    expect(chart.locator(".hoverlayer")).to_contain_text("<b>bold</b>")
+    assert page.evaluate("document.querySelectorAll('.js-plotly-plot tspan[style]').length") == 0

@@ -1,4 +1,5 @@
-"""The shell in a real browser: charts under the strict policy, live refresh, zoom, keyboard, themes, a narrow screen."""
+"""The shell in a real browser: charts under the strict policy, live refresh, zoom, keyboard, themes, a narrow
+screen."""
 
 import re
 from datetime import timedelta
@@ -8,11 +9,15 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from core.accounts.keys import create_key
+from core.accounts.models import Workspace
 from tests.records import Sender, call
 from tests.servers import wait_until
-from usage.keys import create_key
-from usage.models import Workspace
 
+# Fetches every chart anew, as its interval would.
+REFRESH = """
+import("/static/charts/charts.js").then(({ load }) => document.querySelectorAll(".chart").forEach((chart) => load(chart)))
+"""
 PAGES = ("/", "/coverage/", "/providers/", "/tools/", "/cost/", "/alerts/", "/rules/", "/channels/", "/runbooks/")
 
 
@@ -49,7 +54,7 @@ def test_new_records_appear_without_a_reload(page: Page, sender: Sender) -> None
     sender.post([call(at=now - timedelta(seconds=place), model="newcomer") for place in range(20, 60)])
     page.evaluate("htmx.trigger(document.querySelector('[data-live]'), 'live')")
     expect(page.locator("#models")).to_contain_text("newcomer")
-    page.evaluate("document.querySelectorAll('.chart').forEach(Portal.charts.load)")
+    page.evaluate(REFRESH)
     expect(page.locator(".legend button", has_text="newcomer").first).to_be_visible()
     assert page.evaluate("window.stays")
 
@@ -64,7 +69,7 @@ def test_a_live_refresh_keeps_the_scroll_position(page: Page, sender: Sender) ->
     now = timezone.now()
     sender.post([call(at=now - timedelta(seconds=place), model="newcomer") for place in range(20, 60)])
     page.evaluate("document.querySelectorAll('[data-live]').forEach((element) => htmx.trigger(element, 'live'))")
-    page.evaluate("document.querySelectorAll('.chart').forEach(Portal.charts.load)")
+    page.evaluate(REFRESH)
     expect(page.locator("#models")).to_contain_text("newcomer")
     expect(page.locator(".legend button", has_text="newcomer").first).to_be_attached()
     assert page.evaluate("scrollY") == before
@@ -123,11 +128,11 @@ def test_the_legend_hides_a_series(page: Page) -> None:
     expect(page.locator(".legend button", has_text="model-1").first).to_have_attribute("aria-pressed", "false")
 
 
-def test_the_keyboard_jumps(page: Page) -> None:
+def test_the_keyboard_opens_the_command_palette(page: Page) -> None:
     page.goto("/?range=1h")
     page.keyboard.press("/")
     page.keyboard.type("model-1")
-    expect(page.locator("#jump li[aria-selected=true]")).to_contain_text("model-1")
+    expect(page.locator("#palette li[aria-selected=true]")).to_contain_text("model-1")
     page.keyboard.press("Enter")
     page.wait_for_url("**/providers/")
     page.keyboard.press("g")
@@ -156,11 +161,10 @@ def test_a_lost_connection_is_shown_and_heals(page: Page, complaints: list[str])
     page.goto("/?range=1h")
     drawn(page)
     page.context.set_offline(True)
-    refresh = "document.querySelectorAll('.chart').forEach(Portal.charts.load)"
-    page.evaluate(refresh)
+    page.evaluate(REFRESH)
     expect(page.locator(".live-text")).to_have_text("Connection lost")
     page.context.set_offline(False)
-    page.evaluate(refresh)
+    page.evaluate(REFRESH)
     expect(page.locator(".live-text")).to_have_text("Live")
     drawn(page)
     assert {text.partition(": ")[2] for text in complaints} == {"net::ERR_INTERNET_DISCONNECTED"}
@@ -173,7 +177,7 @@ def test_a_panel_that_fails_leaves_the_others_alone(page: Page, complaints: list
     )
     page.goto("/?range=1h")
     broken = page.locator('.chart[data-figure-url*="tokens.json"]')
-    expect(broken).to_have_attribute("data-says", "This panel could not be drawn: no such thing")
+    expect(broken).to_have_attribute("data-message", "This panel could not be drawn: no such thing")
     expect(page.locator('.chart[data-figure-url*="coverage.json"]')).to_have_attribute("data-state", "ready")
     complaints.clear()
 

@@ -1,7 +1,8 @@
 """A portal that works on a clock of the test's own, and a real Prometheus over what it exported every 15 s meanwhile.
 
-The clock has no jitter, so answers must be equal. The portal differs in one thing that is meant, a counter's *start*: it begins with a
-0 one scrape before its first record, where Prometheus sees the first value only. `serve` adds exactly these zeros where it is asked to.
+The clock has no jitter, so answers must be equal. The portal differs in one thing that is meant, a counter's *start*:
+it begins with a 0 one scrape before its first record, where Prometheus sees the first value only. `serve` adds exactly
+these zeros where it is asked to.
 """
 
 import random
@@ -19,9 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import require_program
 from tests.promql.prometheus_server import PrometheusServer, serve_prometheus
 from tests.records import Sender, call
-from usage import budgets, queue
+from usage.boards import budgets
 from usage.catalog import BY_SERIES, CALL_ERRORS, FACTORY_TYPES, LOOKUP_OUTCOMES, TOOL_ERRORS
-from usage.exposition import exposition
+from usage.ingest import spool_gauge
+from usage.series.exposition import exposition
 
 SCRAPE = 15
 MODELS = (("openai", "gpt-4o"), ("openai", "o3"), ("anthropic", "opus"))
@@ -36,11 +38,11 @@ class Clock:
     takes: float = 0.0
 
     def now(self) -> datetime:
-        """What django.utils.timezone says."""
+        """The time of django.utils.timezone."""
         return datetime.fromtimestamp(self.at, UTC)
 
     def later(self) -> float:
-        """What time.time says."""
+        """The time of time.time."""
         return self.at + self.takes
 
 
@@ -55,13 +57,14 @@ class Scraped:
     kept: dict[SeriesKey, tuple[list[int], list[float]]] = field(default_factory=dict)
 
     def live(self, start: int, records: list[dict[str, Any]]) -> None:
-        """Let the portal live through the 15 s from `start`: records come, it measures itself, it is scraped at their end."""
+        """Let the portal live through the 15 s from `start`: records come, it measures itself, it is scraped at their
+        end."""
         self.clock.at, self.clock.takes = start + SCRAPE - 0.5, self.draw.lognormvariate(-4, 2)
         if records:
             refused = sum("wrong" in record for record in records)
             answer = self.sender.post(records).json()
             assert (answer["accepted"], len(answer["rejected"])) == (len(records) - refused, refused)
-        queue.report(self.clock.now())
+        spool_gauge.report(self.clock.now())
         budgets.measure(self.clock.now())
         self.scrape(start + SCRAPE)
 
@@ -107,7 +110,8 @@ def simulated(sender: Sender, draw: random.Random, names: Collection[str] = BY_S
 def calls(
     draw: random.Random, start: int, chance: float, models: tuple[tuple[str, str], ...]
 ) -> Iterator[dict[str, Any]]:
-    """Calls of models in the 15 s from `start`: each outcome of each model with this chance, successful ones with tokens and without."""
+    """Calls of models in the 15 s from `start`: each outcome of each model with this chance, successful ones with
+    tokens and without."""
     for provider, model in models:
         for error in (None, *CALL_ERRORS):
             for counted in (True, False) if error is None else (True,):
@@ -127,7 +131,8 @@ def calls(
 
 
 def work(draw: random.Random, start: int, chance: float) -> Iterator[dict[str, Any]]:
-    """Records of every other kind in the 15 s from `start`, each label set with this chance, and one that is refused."""
+    """Records of every other kind in the 15 s from `start`, each label set with this chance, and one that is
+    refused."""
     others: list[dict[str, Any]] = [
         *(
             {"kind": "tool_call", "server_id": "git", "tool_name": "read", **({"error_kind": error} if error else {})}

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import promql_parser
 import pytest
 import yaml
 
-from alerts.defaults import GROUPS
-from portal.grafana_alerts import annotation, condition
+import promql
+from alerts.exchange.grafana import annotation, condition
+from alerts.rules.defaults import GROUPS
 
 FILE = Path(__file__).resolve().parents[2] / "cluster/grafana/alerts/llm-usage-alerts.yaml"
 DOCUMENT = yaml.safe_load(FILE.read_text())
@@ -42,7 +42,7 @@ def test_a_rule_has_what_grafana_requires(rule: dict[str, Any]) -> None:
         assert query["relativeTimeRange"]["from"] > query["relativeTimeRange"]["to"]
         assert query["model"]["refId"] == query["refId"]
         assert query["model"]["instant"] is True
-        promql_parser.parse(query["model"]["expr"])
+        promql.parse(query["model"]["expr"])
     assert threshold["refId"] == "C"
     assert threshold["datasourceUid"] == "__expr__"
     assert threshold["model"]["type"] == "threshold"

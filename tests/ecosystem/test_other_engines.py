@@ -17,16 +17,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 import promql
-from alerts import evaluate
+from alerts.evaluation.series import PortalSource, portal_source
+from alerts.evaluation.tick import tick
 from alerts.models import Alert, Rule
-from alerts.series import PortalSource, portal_source
 from portal.env import Config
-from tests.alerts.rules import make_rule
+from tests.alerts.scripted_rules import make_rule
 from tests.conftest import require_program
 from tests.portal.explore.parts import KINDS, values_of_parts
 from tests.promql.prometheus_server import Series, serve_prometheus, write_openmetrics
 from tests.servers import wait_until
-from usage.remote import RemoteEngine
+from usage.series.remote import RemoteEngine
 
 pytestmark = pytest.mark.django_db
 STEP = 15_000
@@ -119,8 +119,8 @@ def test_rules_are_evaluated_there_and_alerts_stay_series(other: str) -> None:
     make_rule(f'sum by (model) (rate({NAME}{{type="prompt"}}[5m])) > $threshold', 1, name="Fast", interval=15)
     make_rule('count(ALERTS{alertname="Fast"}) > $threshold', 0, name="Watching", interval=15)
     broken = make_rule(f"{NAME} + on() {NAME} > $threshold", 0, name="Broken", interval=15)
-    evaluate.tick(now, portal_source(None))
-    evaluate.tick(now + dt.timedelta(seconds=15), portal_source(None))
+    tick(now, portal_source(None))
+    tick(now + dt.timedelta(seconds=15), portal_source(None))
     alerts = {(alert.rule.name, alert.labels.get("model")): alert.value for alert in Alert.objects.all()}
     assert alerts == {("Fast", "m40"): pytest.approx(40 / 15, rel=0.1), ("Watching", None): 1}
     broken.refresh_from_db()
@@ -140,7 +140,7 @@ def test_explore_says_who_answers_and_asks_there(other: str, client: Client) -> 
     figure = client.get("/explore/figure.json", {"q": f"sum by (model) ({NAME})", "range": "1h"}).json()
     assert [trace["name"] for trace in figure["data"]] == ["m40", "m3", "m2", "m1"]
     # Completion: metrics that only that server has, labels and values.
-    metrics = [one["name"] for one in client.get("/explore/words.json").json()["metrics"]]
+    metrics = [one["name"] for one in client.get("/explore/completion.json").json()["metrics"]]
     assert (metrics.count(NAME), metrics.count("elsewhere_total")) == (1, 1)
     labels = client.get("/api/v1/labels", {"match[]": NAME}).json()["data"]
     assert labels == ["__name__", "model", "provider", "type"]
@@ -162,7 +162,7 @@ def test_in_explore_who_sees_some_workspaces_is_answered_by_postgres(other: str,
     page = client.get("/explore/", {"q": NAME, "range": "1h"}).content.decode()
     assert f"Answered by Postgres: the Prometheus server {urlsplit(other).netloc} cannot tell workspaces apart." in page
     assert "0 series" in page
-    assert "elsewhere_total" not in client.get("/explore/words.json").content.decode()
+    assert "elsewhere_total" not in client.get("/explore/completion.json").content.decode()
 
 
 def test_a_panel_draws_for_who_sees_all_and_others_stay_on_postgres(other: str, client: Client) -> None:

@@ -12,9 +12,9 @@ import pytest
 from prometheus_api_client import PrometheusConnect
 from pytest_django.live_server_helper import LiveServer
 
+from core.accounts import keys
 from tests.conftest import require_program
 from tests.records import Sender, call
-from usage import keys
 
 PROMPT = "compozy_llm_prompt_tokens_total"
 SERIES = '{__name__="compozy_llm_prompt_tokens_total", component="agent", model="gpt-4o", provider="openai"}'
@@ -69,7 +69,7 @@ def test_promtool_queries(portal: Portal) -> None:
     assert promtool("labels", *window, portal.with_password, "model").split() == ["gpt-4o"]
 
 
-def test_promtool_is_told_what_is_wrong(portal: Portal) -> None:
+def test_promtool_shows_what_is_wrong(portal: Portal) -> None:
     for address, query, said in (
         (portal.url, PROMPT, "send the API key"),
         (portal.url.replace("http://", "http://a:wrong@"), PROMPT, "no such API key"),

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alerts.defaults import GROUPS
-from portal.prometheus_files import duration, scrape_config
+from alerts.rules.defaults import GROUPS
+from portal.exports.prometheus_files import duration, scrape_config
 from tests.conftest import require_program
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"

@@ -14,15 +14,18 @@ from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
 import promql
-from portal.prometheus_files import scrape_config
+from portal.exports.prometheus_files import scrape_config
+from tests.alerts.scripted_rules import make_rule
 from tests.conftest import require_program
 from tests.promql.prometheus_server import PrometheusServer, RefusedError, Series, serve_prometheus
 from tests.records import Sender, call
 from tests.servers import wait_until
-from usage import budgets, demo_world, queue
+from usage.boards import budgets
 from usage.catalog import CALL_ERRORS, FAMILIES, TOOL_ERRORS, series_names
+from usage.ingest import spool_gauge
 from usage.models import Budget
-from usage.series import PostgresSource
+from usage.samples import demo_world
+from usage.series.source import PostgresSource
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 SECONDS = 60
@@ -82,7 +85,7 @@ def send(sender: Sender, start: int, end: int) -> None:
     answer = sender.post(batch).json()
     assert (answer["accepted"], len(answer["rejected"])) == (len(batch) - 1, 1)
     budgets.measure(timezone.now())
-    queue.report(timezone.now())
+    spool_gauge.report(timezone.now())
 
 
 def ask(server: PrometheusServer, query: str) -> dict[Any, dict[int, float]]:
@@ -111,6 +114,7 @@ def test_a_real_prometheus_answers_every_query_and_agrees_with_the_portal(
     prometheus: PrometheusServer, sender: Sender
 ) -> None:
     Budget.objects.create(team="support", limit_usd=100)
+    make_rule()
     now = int(time.time()) // demo_world.TICK * demo_world.TICK
     send(sender, now - 600, now - 300)
     wait_until(lambda: value(prometheus, "sum(compozy_llm_usage_events_total)") > 0, SECONDS, "the first scrape")
@@ -140,6 +144,6 @@ def test_a_real_prometheus_answers_every_query_and_agrees_with_the_portal(
 def test_the_rules_are_loaded_and_say_nothing_wrong(prometheus: PrometheusServer) -> None:
     groups = prometheus.client.get("/api/v1/rules").json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
-    assert len(rules) == 10
+    assert len(rules) == 11
     for rule in rules:
         ask(prometheus, rule["query"])

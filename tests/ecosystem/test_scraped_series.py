@@ -1,8 +1,10 @@
-"""The portal's series against a real Prometheus with the same history, as scraped from the portal every 15 s while records came.
+"""The portal's series against a real Prometheus with the same history, as scraped from the portal every 15 s while
+records came.
 
-Three differences are meant. *Starts*: a counter begins with a 0 one scrape before its first record, as the portal knows its start; tested
-as that zero and nothing else. *Grains*: over half a day and more, counters are read off coarser buckets; the day's test allows for one.
-*Left edges*: Debian's Prometheus 2.42 takes a sample on the left edge of a window; no query is asked at a scrape's time.
+Three differences are meant. *Starts*: a counter begins with a 0 one scrape before its first record, as the portal knows
+its start; tested as that zero and nothing else. *Grains*: over half a day and more, counters are read off coarser
+buckets; the day's test allows for one. *Left edges*: Debian's Prometheus 2.42 takes a sample on the left edge of a
+window; no query is asked at a scrape's time.
 """
 
 import math
@@ -19,18 +21,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import promql
-from alerts.defaults import GROUPS
-from alerts.expression import expand, split
+from alerts.rules.defaults import GROUPS
+from alerts.rules.expression import expand, split
 from promql import syntax
 from tests.ecosystem.scraped import MODELS, SCRAPE, Scraped, calls, simulated, work
 from tests.promql.prometheus_server import Answer, PrometheusServer, RefusedError
 from tests.records import NOW, Sender, call
-from usage import dashboards, rollup
+from usage.boards import declarations
 from usage.catalog import FAMILIES, series_names
 from usage.models import Budget
-from usage.series import PostgresSource
+from usage.series.source import PostgresSource
+from usage.store import downsampling
 
-SPEC = Path(__file__).resolve().parents[3] / "shared/spec/rules.yaml"
+SPEC = Path(__file__).resolve().parents[1] / "documents/rules.yaml"
 START = int(NOW.timestamp()) // 60 * 60
 # Every series begins with the first scrape, those of one more model and of late labels after the middle.
 LATE, END = START + 18 * 60, START + 25 * 60
@@ -50,7 +53,8 @@ class Span:
     step: int = SCRAPE
 
 
-# In the first, windows of a quarter of an hour reach back to where every series has begun; the second is all the life, and before it.
+# In the first, windows of a quarter of an hour reach back to where every series has begun; the second is all the life,
+# and before it.
 SETTLED = Span(START + 16 * 60 + 7, LATE - 8)
 WHOLE = Span(START - 2 * SCRAPE - 8, END - 8)
 
@@ -80,10 +84,10 @@ def of_portal(query: str, span: Span, now: int) -> Answer:
 
 def off_the_edge(answer: Answer, query: str) -> Answer:
     """The answer without samples on the threshold of the query, which rounding can put on either side."""
-    comparison = promql.parse(query).comparison()
-    if comparison is None:
+    condition = promql.split_condition(promql.parse(query).expr)
+    threshold = condition.number if condition is not None else None
+    if not threshold:  # nothing is rounded to 0
         return answer
-    _, _, threshold = comparison
     kept = {
         key: {at: value for at, value in samples.items() if not math.isclose(value, threshold, rel_tol=1e-9)}
         for key, samples in answer.items()
@@ -127,8 +131,8 @@ RULES = [
     query for group in GROUPS for rule in group.rules for query in with_measured(expand(rule.expr, rule.threshold))
 ]
 BOARDS = [
-    dashboards.expand(query.expr, "5m", "10m")
-    for board in dashboards.BOARDS.values()
+    declarations.expand(query.expr, "5m", "10m")
+    for board in declarations.BOARDS.values()
     for panel in board.panels
     for query in panel.queries
 ]
@@ -145,9 +149,7 @@ def longest(query: str) -> int:
 
 
 def of_the_documents() -> list[str]:
-    """Every query of the requirement documents. Skips the test where they are not beside the repository."""
-    if not SPEC.exists():
-        pytest.skip("the specification is not beside this repository: shared/spec/rules.yaml")
+    """Every query of the requirement documents."""
     spec = yaml.safe_load(SPEC.read_text())
     rules = [rule["expr"] for group in spec["groups"] for rule in group["rules"] if "expr" in rule]
     return [*(query for rule in rules for query in with_measured(rule)), *spec["queries"].values()]
@@ -187,7 +189,10 @@ def queries(draw: Callable[[Any], Any]) -> str:
     if family.type == "histogram" and draw(st.booleans()):
         # No share of few calls falls on the border of two buckets, where rounding could take either.
         grouping = draw(st.sampled_from(["le", "le, provider", "le, model"]))
-        value = f"histogram_quantile({draw(st.sampled_from([0, 0.497, 0.951, 1]))}, sum by ({grouping}) (rate({family.name}_bucket[{window}])))"
+        value = (
+            f"histogram_quantile({draw(st.sampled_from([0, 0.497, 0.951, 1]))}, sum by ({grouping})"
+            f" (rate({family.name}_bucket[{window}])))"
+        )
     elif draw(st.booleans()):
         aggregate, word = (
             draw(st.sampled_from(["sum", "avg", "max", "min", "count"])),
@@ -218,7 +223,8 @@ def test_queries_have_the_answers_of_a_prometheus_that_scraped_the_portal(
     ):
 
         def compare(query: str, step: int = SCRAPE) -> bool:
-            """Whether there is an answer, which is a Prometheus's: in settled windows, and in all windows where it knows the starts."""
+            """Whether there is an answer, which is a Prometheus's: in settled windows, and in all windows where it
+            knows the starts."""
             if longest(query) <= 15 * 60:
                 check(plain, query, replace(SETTLED, step=step))
             return bool(check(started, query, replace(WHOLE, step=step)))
@@ -267,7 +273,8 @@ COMPONENT_COUNTERS = [one.name for one in COUNTED if one.type == "counter" and "
 
 
 def day_of_calls(start: int, end: int) -> Iterator[dict[str, Any]]:
-    """Even traffic of a model until `end`, four times as much of another and of embeddings at last, and a component that falls silent."""
+    """Even traffic of a model until `end`, four times as much of another and of embeddings at last, and a component
+    that falls silent."""
     if start % 600 == 0:
         yield call(start + 1)
         late = 4 if start >= end - 900 else 1
@@ -288,7 +295,7 @@ def test_rules_that_look_back_a_day_answer_as_prometheus_does(
                 portal.live(start, came)
             else:
                 portal.pass_by(start)
-    rollup.coarsen(datetime.fromtimestamp(end, UTC))
+    downsampling.downsample(datetime.fromtimestamp(end, UTC))
     span = Span(end - 15 * 60 + 7, end - 8, 60)
     with portal.serve(tmp_path / "scrapes and starts", with_starts=True) as started:
         for query in RULES:

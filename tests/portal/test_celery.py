@@ -114,7 +114,7 @@ def pgmq(folder: Path) -> Iterator[str]:
 
 
 def database_url() -> str:
-    """The test database as the worker is told of it."""
+    """The test database in the settings of the worker."""
     d = connection.settings_dict
     parts = {"dbname": d["NAME"], "user": d["USER"], "password": d["PASSWORD"], "host": d["HOST"], "port": d["PORT"]}
     return make_conninfo(**{name: value for name, value in parts.items() if value})
@@ -148,7 +148,7 @@ def test_a_task_is_sent_and_run(start: object, tmp_path: Path) -> None:
             wait_until(Heartbeat.objects.exists, 40, "the heartbeat sent before the worker started")
             Heartbeat.objects.all().delete()
             sender.send_task("portal.tasks.heartbeat")
-            wait_until(Heartbeat.objects.exists, 5, "the heartbeat sent to a running worker")
+            wait_until(Heartbeat.objects.exists, 40, "the heartbeat sent to a running worker")
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from portal.data_folder import FREE_BYTES
 from portal.env import Config
-from portal.options import OPTIONS
+from portal.run.data_folder import FREE_BYTES
+from portal.run.options import OPTIONS
 
 TEXT = (Path(__file__).resolve().parent.parent.parent / "docs/running.md").read_text()
 

@@ -1,12 +1,13 @@
 """Settings are parsed strictly, and the reference page tells of each."""
 
 import dataclasses
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 from portal.env import Config, ConfigError, env_name, load
-from portal.settings_page import settings_page
+from portal.exports.settings_reference import settings_page
 
 
 def wrong(environ: dict[str, str]) -> list[str]:
@@ -49,7 +50,7 @@ def test_values_are_parsed_by_their_type() -> None:
         ("PORTAL_PORT", "0", "must be at least 1"),
         ("PORTAL_PORT", "65536", "must be at most 65535"),
         ("PORTAL_DEBUG", "maybe", "expected true or false"),
-        ("PORTAL_ROLES", "web,cook", "no such word: cook (expected postgres, web, worker, beat)"),
+        ("PORTAL_ROLES", "web,cook", "no such word: cook (expected postgres, web, worker, beat, otlp)"),
         ("DATABASE_URL", "mysql://h/n", "must start with postgresql:// or postgres://"),
         ("PORTAL_BASE_URL", "portal.example", "must start with http:// or https://"),
         ("EMAIL_URL", "mail.example", "must start with smtp:// or smtps://"),
@@ -99,7 +100,25 @@ def test_the_reference_page_has_a_row_for_every_setting() -> None:
     assert all(f.metadata["doc"].endswith(".") for f in dataclasses.fields(Config))
 
 
+def test_the_settings_of_a_section_stand_together_so_that_the_settings_page_shows_each_section_once() -> None:
+    sections = [section for section, _ in groupby(f.metadata["section"] for f in dataclasses.fields(Config))]
+    assert sections[:4] == ["Places", "Processes", "Web", "Sign-in"]
+    assert len(sections) == len(set(sections))
+
+
 def test_links_use_loopback_when_every_address_is_bound() -> None:
     assert load({"PORTAL_HOST": "0.0.0.0"}).public_url == "http://127.0.0.1:8000"
     assert load({"PORTAL_HOST": "::"}).public_url == "http://[::1]:8000"
     assert load({"PORTAL_BASE_URL": "https://portal.example/"}).public_url == "https://portal.example"
+
+
+def test_a_share_is_a_number_between_0_and_1_and_a_choice_one_of_its_values() -> None:
+    config = load(
+        {"PORTAL_TRACE_KEEP": "0.25", "PORTAL_TELEMETRY_CONTENT": "store", "PORTAL_TELEMETRY_MASK": "tenant-[0-9]+"}
+    )
+    assert (config.trace_keep, config.telemetry_content, config.telemetry_mask) == (0.25, "store", "tenant-[0-9]+")
+    for text, line in (("some", "expected a number"), ("1.5", "must be at most 1"), ("nan", "must be at least 0")):
+        assert wrong({"PORTAL_TRACE_KEEP": text}) == [f"PORTAL_TRACE_KEEP: {line}"]
+    assert wrong({"PORTAL_TELEMETRY_CONTENT": "keep"}) == ["PORTAL_TELEMETRY_CONTENT: must be drop or store"]
+    [line] = wrong({"PORTAL_TELEMETRY_MASK": "("})
+    assert line.startswith("PORTAL_TELEMETRY_MASK: no regular expression")

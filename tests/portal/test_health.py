@@ -1,28 +1,34 @@
 """/healthz and /readyz say what is so, since when, to any probe."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
+from alerts.models import Rule, RuleGroup
+from core.pg.statement_timeout import with_statement_timeout
 from portal.health import Memory, beat, readiness
 from portal.models import Heartbeat
-from portal.patience import bound_statements
 from portal.tasks import heartbeat
+from tests.postgres import postgres_away
 
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_database() -> Iterator[None]:
     """Postgres is away: nothing listens where it is looked for."""
-    connection = connections["default"]
-    connection.close()
-    monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
-    monkeypatch.setitem(connection.settings_dict, "PORT", "1")
+    with postgres_away():
+        yield
 
 
 def test_healthz_needs_no_database_and_no_known_host() -> None:
@@ -36,13 +42,32 @@ def test_readyz_is_200_when_a_worker_beats_and_503_when_none_does() -> None:
     assert answer.status_code == 503
     assert answer.json()["checks"]["evaluate"]["detail"] == "no heartbeat of beat and worker"
     heartbeat()
+    RuleGroup.objects.update(evaluated_until=timezone.now())
     answer = Client().get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
     assert {name: check["ok"] for name, check in answer.json()["checks"].items()} == {
         "database": True,
         "store": True,
         "evaluate": True,
+        "rules": True,
     }
+
+
+@pytest.mark.django_db
+def test_readyz_names_the_groups_that_are_not_evaluated_and_since_when() -> None:
+    heartbeat()
+    RuleGroup.objects.exclude(name="llm_usage").update(evaluated_until=timezone.now())
+    since = timezone.now() - timedelta(minutes=5)
+    RuleGroup.objects.filter(name="llm_usage").update(evaluated_until=since)
+    answer = Client().get("/readyz?check=rules")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["rules"] == {
+        "ok": False,
+        "since": since.isoformat(),
+        "detail": f"rules of group llm_usage are not evaluated since {since.isoformat(sep=' ', timespec='seconds')}",
+    }
+    Rule.objects.filter(group__name="llm_usage").update(enabled=False)
+    assert Client().get("/readyz?check=rules").status_code == 200
 
 
 @pytest.mark.django_db
@@ -80,6 +105,7 @@ def test_without_postgres_the_spool_can_store_and_nothing_can_evaluate() -> None
         ("database", False),
         ("store", True),
         ("evaluate", False),
+        ("rules", False),
     ]
     assert "refused" in checks["database"].detail
     assert checks["store"].detail.startswith("in the spool, ")
@@ -110,8 +136,21 @@ def test_memory_tells_since_when_a_check_is_as_it_is() -> None:
 
 @pytest.mark.django_db
 def test_the_web_server_waits_for_no_statement_forever() -> None:
-    with connection.cursor() as cursor:
-        bound_statements(connection)
-        cursor.execute("SHOW statement_timeout")
-        assert cursor.fetchone() == ("2min",)
-        cursor.execute("RESET statement_timeout")
+    code = (
+        "import portal.wsgi\n"
+        "from django.db import connection\n"
+        "with connection.cursor() as cursor:\n"
+        "    cursor.execute('SHOW statement_timeout')\n"
+        "    print(cursor.fetchone()[0])\n"
+    )
+    given = connection.settings_dict
+    url = f"postgresql://{given['USER']}@/{given['NAME']}?{urlencode({'host': given['HOST'], 'port': given['PORT']})}"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "portal.settings", "DATABASE_URL": url}
+    shown = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (shown.stdout, shown.returncode) == ("2min\n", 0), shown.stderr
+
+
+def test_the_bound_stands_beside_options_of_the_url() -> None:
+    bounded = with_statement_timeout({"NAME": "p", "OPTIONS": {"options": "-c work_mem=64MB", "sslmode": "require"}})
+    options = {"options": "-c work_mem=64MB -c statement_timeout=120s", "sslmode": "require"}
+    assert bounded == {"NAME": "p", "OPTIONS": options}

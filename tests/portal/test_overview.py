@@ -8,16 +8,19 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from alerts.models import Alert, Rule, RuleGroup, State
+from alerts.models import Alert, Rule, RuleGroup, Schedule, State
+from alerts.oncall.schedules import add_override, save_schedule
+from core.accounts import permissions
+from core.accounts.time_zones import UTC_ZONE
+from core.ui.time_range import parse
 from portal.overview import telemetry
 from tests.people import People, browser_of, make_people
 from tests.records import Sender, call
-from usage import access, tiles
-from usage.queries import Rollups
-from usage.ranges import read
+from usage.boards import tiles
+from usage.boards.queries import Rollups
 
 pytestmark = pytest.mark.usefixtures("tables")
-ALL = access.Scope(None, "", ())
+ALL = permissions.Scope(None, "", ())
 
 
 @pytest.fixture
@@ -35,6 +38,13 @@ def test_each_person_sees_only_their_own(people: People) -> None:
         assert ("Send the first record" in page) is not sees
 
 
+def test_who_is_on_call_stands_below_what_needs_attention(people: People) -> None:
+    schedule = save_schedule(Schedule(workspace=people.production), name="support", time_zone="UTC", calendar="")
+    now = timezone.now()
+    add_override(schedule, people.teammate, now - timedelta(days=1), now + timedelta(days=1))
+    assert "support</a> <b>teammate</b>" in " ".join(browser_of(people.owner).get("/").content.decode().split())
+
+
 def test_an_empty_portal_says_how_to_begin() -> None:
     admin = User.objects.create_superuser("root")
     page = browser_of(admin).get("/").content.decode()
@@ -43,7 +53,7 @@ def test_an_empty_portal_says_how_to_begin() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "state", "says", "on_schedule"),
+    ("minutes", "state", "title", "on_schedule"),
     [
         (1, "ok", "Telemetry is arriving", 1),
         (6, "warning", "Telemetry is quiet", 1),
@@ -51,10 +61,10 @@ def test_an_empty_portal_says_how_to_begin() -> None:
     ],
 )
 def test_state_of_telemetry_follows_the_last_record(
-    people: People, minutes: int, state: str, says: str, on_schedule: int
+    people: People, minutes: int, state: str, title: str, on_schedule: int
 ) -> None:
     found = telemetry(ALL, timezone.now() + timedelta(minutes=minutes))
-    assert (found.state, found.says, found.keys, found.keys_on_schedule) == (state, says, 1, on_schedule)
+    assert (found.state, found.description, found.keys, found.keys_on_schedule) == (state, title, 1, on_schedule)
 
 
 def test_tiles_compare_with_the_same_time_yesterday(sender: Sender) -> None:
@@ -63,7 +73,7 @@ def test_tiles_compare_with_the_same_time_yesterday(sender: Sender) -> None:
     failed = {"outcome": "timeout", "error_type": "timeout", **missing}
     sender.post([call(at=now - timedelta(days=1, minutes=5)) for _ in range(10)])
     sender.post([call(at=now - timedelta(minutes=5), **given) for given in (*({},) * 17, missing, failed, failed)])
-    found = {tile.name: tile for tile in tiles.overview(Rollups("llm_call", None, now), read({}, now), now)}
+    found = {tile.name: tile for tile in tiles.overview(Rollups("llm_call", None, now), parse({}, now), now, UTC_ZONE)}
     shown = {name: (tile.value, tile.unit, tile.note.replace("\u00a0", " ")) for name, tile in found.items()}
     cost = shown.pop("Cost today")
     assert shown == {
@@ -94,7 +104,7 @@ def test_firing_alerts_stand_on_the_page_worst_first(people: People) -> None:
             active_at=now,
             fired_at=now,
         )
-    page = browser_of(people.owner).get("/").content.decode()
+    page = browser_of(people.admin).get("/").content.decode()
     assert page.index("Something critical") < page.index("Something warning")
     assert "2 firing" in page
     assert "model-critical" in page

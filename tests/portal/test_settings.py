@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from portal.csp import POLICY
+from portal.shell.csp import POLICY
 from tests.live import ROOT, clean_environment
 
 SHOW = """
@@ -70,7 +70,7 @@ def test_a_database_url_reaches_django_whole(tmp_path: Path) -> None:
     assert [default[name] for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")] == [
         *("us er", "p@ss", "db.example", "6432", "name"),
     ]
-    assert default["OPTIONS"] == {"connect_timeout": 3, "sslmode": "require"}
+    assert default["OPTIONS"] == {"connect_timeout": 2, "sslmode": "require"}
 
 
 def test_a_database_url_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -80,13 +80,15 @@ def test_a_database_url_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 
 def test_our_errors_are_on_the_console_and_clients_mistakes_are_not(tmp_path: Path) -> None:
-    told = python(
+    finished = python(
         "import django, logging; django.setup(); log = logging.getLogger\n"
         "log('django.request').error('Internal Server Error: /x'); log('django.request').warning('Not Found: /y')\n"
-        "log('usage.ingest').warning('spooled')",
+        "log('usage.ingest.pipeline').warning('spooled')",
         tmp_path,
     )
-    assert told.stderr == "ERROR django.request: Internal Server Error: /x\nWARNING usage.ingest: spooled\n"
+    assert (
+        finished.stderr == "ERROR django.request: Internal Server Error: /x\nWARNING usage.ingest.pipeline: spooled\n"
+    )
 
 
 @pytest.mark.django_db

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import promql_parser
 
 import promql
 
@@ -86,7 +85,7 @@ def milliseconds(text: str) -> int:
         return 0
     if re.fullmatch(r"-?[0-9.]+", text):
         return round(float(text) * 1000)
-    return round(promql_parser.parse_duration(text).total_seconds() * 1000)
+    return promql.parse_duration(text)
 
 
 def _case(place: str, source: promql.MemorySource, line: str) -> Case:

@@ -146,12 +146,26 @@ NUMBERS = [
     "9223372036854775808",
     "1e300",
 ]
+COMPUTED = [
+    "step()",
+    "range()",
+    "(1m)",
+    "-1m + 2m",
+    "5m * 2",
+    "1m / (step() - 67)",
+    "range() % 7s",
+    "2 ^ 2 ^ 3",
+    "max_of(step(), 1m)",
+    "(min_of(range(), -5m) + 1h)",
+    "(step() ^ 99)",
+]
 DURATIONS = ["1ms", "1s", "7s", "15s", "1m", "5m", "1h", "1d", "1w", "1y", "300y", "999999y", "0.5", "60"]
 TOKENS = [
     *FUNCTIONS, *AGGREGATIONS, *OPERATORS, *NUMBERS, *DURATIONS, "x", "h_bucket", "target_info", "(", ")", "[", "]",
     "{", "}", ",", "=", "=~", "!~", '"', "'", "`", "a", "le", "job", "by", "without", "on", "ignoring", "group_left",
     "group_right", "bool", "offset", "@", ":", "fill", "fill_left", "fill_right", '"$1"', '"(.*)"', '"("', '"\\xff"',
-    "#", "\n", "日本", "\x00", "start()", "end()", "__name__", "anchored", "smoothed",
+    "#", "\n", "日本", "\x00", "start()", "end()", "__name__", "anchored", "smoothed", "step()", "range()", "max_of(",
+    '{"x"}', "{{", "1_0", "0x1p2", "\\",
 ]  # fmt: skip
 
 LABEL = st.sampled_from(["a", "job", "le", "__name__", "instance", "nothing"])
@@ -163,14 +177,17 @@ MATCHER = st.builds(
 )
 SELECTOR = st.builds(
     lambda name, matchers: f"{name}{{{','.join(matchers)}}}",
-    st.sampled_from(["x", "h_bucket", "target_info", "nothing", ""]),
+    st.sampled_from(["x", "h_bucket", "target_info", "nothing", "", "fill", "offset", "and"]),
     st.lists(MATCHER, max_size=2),
 )
+LENGTH = st.sampled_from([*DURATIONS, *COMPUTED])
 SHIFT = st.one_of(
     st.just(""),
+    st.sampled_from(COMPUTED).map(lambda length: f" offset {length}"),
+    st.sampled_from(COMPUTED).map(lambda length: f" offset -({length})"),
     st.sampled_from(DURATIONS).map(lambda length: f" offset {length}"),
     st.sampled_from(DURATIONS).map(lambda length: f" offset -{length}"),
-    st.sampled_from([" @ start()", " @ end()", " @ 300", " @ 0", " @ 1e9", " @ 1e10", " @ 1e18"]),
+    st.sampled_from([" @ -5", " @ start()", " @ end()", " @ 300", " @ 0", " @ 1e9", " @ 1e10", " @ 1e18"]),
 )
 STRING = st.sampled_from(
     ['"a"', '"le"', '"__name__"', '""', '"$1"', '"(.*)"', '"("', '"b c"', '"(?P<n>.)"', '"${n}$9$"']
@@ -214,8 +231,8 @@ def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds(
             lambda expr, length, step, shift: f"({expr})[{length}:{step}]{shift}",
             inner,
-            st.sampled_from(DURATIONS),
-            st.sampled_from(["", *DURATIONS]),
+            LENGTH,
+            st.one_of(st.just(""), LENGTH),
             SHIFT,
         ),
         inner.map(lambda expr: f"-({expr})"),
@@ -224,14 +241,21 @@ def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 LEAF = st.one_of(
     st.builds(lambda selector, shift: selector + shift, SELECTOR, SHIFT),
+    st.builds(lambda selector, length, shift: f"{selector}[{length}]{shift}", SELECTOR, LENGTH, SHIFT),
     st.builds(
-        lambda selector, length, shift: f"{selector}[{length}]{shift}", SELECTOR, st.sampled_from(DURATIONS), SHIFT
+        lambda function, selector, length, extension, shift: f"{function}({selector}[{length}] {extension}{shift})",
+        st.sampled_from(["rate", "increase", "delta", "resets", "changes"]),
+        SELECTOR,
+        LENGTH,
+        st.sampled_from(["anchored", "smoothed"]),
+        SHIFT,
     ),
+    st.builds(lambda selector, shift: f"{selector} smoothed{shift}", SELECTOR, SHIFT),
     st.sampled_from(NUMBERS),
 )
 GENERATED = st.recursive(LEAF, deeper, max_leaves=5)
 SCRAMBLED = st.lists(st.sampled_from(TOKENS), max_size=25).flatmap(
-    lambda words: st.sampled_from([" ".join(words), "".join(words)])
+    lambda tokens: st.sampled_from([" ".join(tokens), "".join(tokens)])
 )
 
 
@@ -270,7 +294,7 @@ def ask(text: str) -> None:
     try:
         query = promql.parse(text, experimental=True)
         query.pretty()
-        query.comparison()
+        promql.split_condition(query.expr)
     except promql.PromQLError:
         return
     for evaluate in (

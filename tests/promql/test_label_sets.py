@@ -7,7 +7,7 @@ import pytest
 
 import promql
 from promql import Block, Hints, LabelSets, Matcher
-from promql.labels import _MOST_MADE, derive, matches_all
+from promql.labels import MAX_DERIVED, derive, matches_all
 
 TIMES = np.arange(0, 600_000, 15_000)
 QUERIES = (
@@ -99,6 +99,6 @@ def test_groups_are_made_once() -> None:
 
 def test_what_is_remembered_has_a_bound() -> None:
     labels = LabelSets([{"job": "a"}])
-    for number in range(_MOST_MADE + 1):
+    for number in range(MAX_DERIVED + 1):
         assert derive(labels, number, lambda number=number: number) == number
-    assert len(labels.made) == 1
+    assert len(labels.derived) == 1

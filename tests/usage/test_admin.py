@@ -10,9 +10,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from core.accounts import keys
 from tests.people import People, browser_of, make_people
-from usage import ingest, keys, rollup
+from usage.ingest import pipeline
 from usage.models import Price, Record
+from usage.store import downsampling
 
 READ_ONLY = (
     "record",
@@ -38,8 +40,8 @@ def send(people: People, count: int) -> None:
     caller = keys.Caller(key.pk, people.production.pk, "production", frozenset({"ingest"}))
     record = {"kind": "llm_call", "provider": "openai", "model": "gpt-5", "outcome": "success", "prompt_tokens": 5}
     now = timezone.now()
-    ingest.ingest(json.dumps([record] * count).encode(), caller, now.timestamp())
-    rollup.coarsen(now)
+    pipeline.ingest(json.dumps([record] * count).encode(), caller, now.timestamp())
+    downsampling.downsample(now)
 
 
 def test_every_model_is_there_and_opens(people: People) -> None:
@@ -74,8 +76,8 @@ def test_a_price_that_is_changed_here_is_used_at_once(people: People) -> None:
 def test_a_key_shows_neither_digest_nor_an_add_button(people: People) -> None:
     key, _ = keys.create_key("app", people.production)
     browser = browser_of(people.admin)
-    assert key.digest not in browser.get(f"/admin/usage/apikey/{key.pk}/change/").content.decode()
-    assert browser.get("/admin/usage/apikey/add/").status_code == 403
+    assert key.digest not in browser.get(f"/admin/accounts/apikey/{key.pk}/change/").content.decode()
+    assert browser.get("/admin/accounts/apikey/add/").status_code == 403
 
 
 def test_only_staff_comes_in(people: People) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from alerts.expression import expand
-from alerts.rules import RuleError, import_simple
-from alerts.simple import SimpleRuleError, read
+from alerts.rules.edits import RuleError, import_simple
+from alerts.rules.expression import expand
+from alerts.rules.simple import SimpleRuleError, parse_rules
 
 
 class Command(BaseCommand):
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: object, file: Path | str, group: str, **options: object) -> None:
         """Import, and show what became of each."""
         try:
-            rules = import_simple(group, read(Path(file).read_text()), by=None, now=timezone.now())
+            rules = import_simple(group, parse_rules(Path(file).read_text()), by=None, now=timezone.now())
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error.strerror}") from None
         except (SimpleRuleError, RuleError) as error:

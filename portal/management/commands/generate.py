@@ -4,7 +4,7 @@ import argparse
 
 from django.core.management.base import BaseCommand, CommandError
 
-from portal.generate import generate, stale
+from portal.exports.generate import generate, stale
 
 
 class Command(BaseCommand):

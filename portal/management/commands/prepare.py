@@ -3,7 +3,7 @@
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from portal.prepare import prepare
+from portal.run.prepare import prepare
 
 
 class Command(BaseCommand):

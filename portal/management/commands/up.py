@@ -6,8 +6,8 @@ import sys
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from portal import options as up_options
-from portal import up
+from portal.run import options as up_options
+from portal.run import up
 
 
 class Command(BaseCommand):

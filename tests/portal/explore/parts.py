@@ -2,8 +2,8 @@
 
 import re
 
-from alerts.defaults import SPIKE
-from alerts.expression import expand
+from alerts.rules.defaults import SPIKE
+from alerts.rules.expression import expand
 
 # A query for each kind of node, some with its parts in places of their own.
 KINDS = (

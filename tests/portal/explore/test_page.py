@@ -16,9 +16,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from alerts.defaults import ensure_defaults
 from alerts.models import Rule
-from portal.explore import history, meaning
+from alerts.rules.defaults import ensure_defaults
+from portal.explore import meaning, query_history
 from portal.explore.views import STEPS
 from portal.models import ExploredQuery
 from tests.people import People, browser_of
@@ -35,7 +35,7 @@ ADDRESSES = (
     "/explore/graph.csv",
     "/explore/table.csv",
     "/explore/check",
-    "/explore/words.json",
+    "/explore/completion.json",
 )
 
 
@@ -107,7 +107,7 @@ def test_the_table_has_a_column_per_label_and_sorts_both_ways(people: People) ->
 
 def test_values_carry_the_unit_of_the_catalog(people: People) -> None:
     page = text_of(people.owner, "sum(llm_tokens_total)", tab="table")
-    assert "value, tokens" in page
+    assert "value, tokens" in " ".join(page.split())
     assert "2,880\u00a0tokens" in page
 
 
@@ -115,7 +115,7 @@ def test_a_syntax_error_is_shown_at_its_place_with_the_corrected_query(people: P
     page = text_of(people.owner, MISTAKE, COUNT, tab="table")
     assert f"{' ' * MISTAKE.index('by')}^" in page
     assert f"column {MISTAKE.index('by') + 1}" in page
-    link = re.search(r'data-suggestion="([^"]+)" href="([^"]+)"', page)
+    link = re.search(r'data-suggestion="([^"]+)"\s+href="([^"]+)"', page)
     assert link
     assert link[1] == CORRECTED
     assert f"/explore/?{urlencode([('q', CORRECTED), ('q', COUNT)])}" in link[2]
@@ -294,8 +294,8 @@ def test_running_keeps_the_queries_and_leads_to_their_url(people: People) -> Non
 def test_history_is_each_persons_own_and_can_be_searched_and_deleted(people: People) -> None:
     now = timezone.now()
     for person in (people.owner, people.teammate):
-        history.record(person, [COUNT], now)
-    history.record(people.owner, ["sum(up)", "up"], now + timedelta(seconds=1))
+        query_history.record(person, [COUNT], now)
+    query_history.record(people.owner, ["sum(up)", "up"], now + timedelta(seconds=1))
     page = text_of(people.owner, tab="history")
     assert page.index('<code class="history-text">up<') < page.index(f'<code class="history-text">{COUNT}<')
     assert COUNT not in text_of(people.owner, tab="history", find="UP sum")
@@ -313,9 +313,9 @@ def test_history_is_each_persons_own_and_can_be_searched_and_deleted(people: Peo
 def test_history_keeps_the_last_hundred_and_a_query_once(people: People) -> None:
     now = timezone.now()
     for place in range(103):
-        history.record(people.owner, [f"m{place}"], now + timedelta(seconds=place))
-    history.record(people.owner, ["m50"], now + timedelta(hours=1))
-    texts = [one.queries[0] for one in history.find(people.owner, "")]
+        query_history.record(people.owner, [f"m{place}"], now + timedelta(seconds=place))
+    query_history.record(people.owner, ["m50"], now + timedelta(hours=1))
+    texts = [one.queries[0] for one in query_history.find(people.owner, "")]
     assert (len(texts), texts[0], texts[-1], texts.count("m50")) == (100, "m50", "m3", 1)
 
 
@@ -337,5 +337,5 @@ def test_what_the_page_asks_of_postgres_does_not_grow_with_the_history(people: P
 
     before = asked()
     for place in range(20):
-        history.record(people.owner, [f"m{place}"], timezone.now())
+        query_history.record(people.owner, [f"m{place}"], timezone.now())
     assert asked() == before

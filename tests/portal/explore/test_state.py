@@ -3,20 +3,20 @@
 import pytest
 from django.http import QueryDict
 
-from portal.explore.state import read, step_of
-from usage.ranges import HOUR, TimeRange
+from core.ui.time_range import HOUR, TimeRange
+from portal.explore.state import parse_state, step_of
 
 DAY = TimeRange(0, 24 * HOUR)
 
 
 def test_a_state_reads_back_from_its_own_url() -> None:
     text = "q=a&q=b%0A%2B+c&hide=B&step=5m&tab=table&sort=-value&range=7d&workspace=production"
-    assert read(QueryDict(text)).query_string == text
+    assert parse_state(QueryDict(text)).query_string == text
 
 
 def test_there_is_always_a_query_and_never_more_than_letters() -> None:
-    assert [one.text for one in read(QueryDict("")).queries] == [""]
-    assert len(read(QueryDict("&".join("q=x" for _ in range(30)))).queries) == 8
+    assert [one.text for one in parse_state(QueryDict("")).queries] == [""]
+    assert len(parse_state(QueryDict("&".join("q=x" for _ in range(30)))).queries) == 8
 
 
 @pytest.mark.parametrize(
@@ -33,18 +33,18 @@ def test_there_is_always_a_query_and_never_more_than_letters() -> None:
     ],
 )
 def test_a_button_changes_the_state(action: str, expected: str) -> None:
-    assert read(QueryDict("q=a&q=b&hide=B")).changed([action]).query_string == expected
+    assert parse_state(QueryDict("q=a&q=b&hide=B")).changed([action]).query_string == expected
 
 
 def test_buttons_pressed_one_after_the_other_mean_the_letters_that_were_shown() -> None:
-    state = read(QueryDict("q=a&q=b&q=c&hide=B"))
+    state = parse_state(QueryDict("q=a&q=b&q=c&hide=B"))
     assert state.changed(["remove-A", "show-B", "hide-C", "add"]).query_string == "q=b&q=c&q=&hide=B"
     assert state.changed(["remove-A", "remove-B", "remove-C"]).query_string == "q="
 
 
 def test_an_empty_box_at_the_end_changes_no_answer() -> None:
-    assert read(QueryDict("q=a&q=&q=")).asked_string == "q=a"
-    assert read(QueryDict("q=&q=b&q=")).asked_string == "q=&q=b"
+    assert parse_state(QueryDict("q=a&q=&q=")).asked_string == "q=a"
+    assert parse_state(QueryDict("q=&q=b&q=")).asked_string == "q=&q=b"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,8 @@ def test_a_step_that_can_be_used(text: str, ms: int) -> None:
         ("-5", "A step is longer than nothing."),
         (
             "1s",
-            "A step of 1s makes 86,401 points of this range, and at most 11,000 are allowed: take 8 s or more, or a shorter range.",
+            "A step of 1s makes 86,401 points of this range, and at most 11,000 are allowed: take 8 s or more, or a"
+            " shorter range.",
         ),
     ],
 )

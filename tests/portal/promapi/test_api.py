@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from core.accounts import keys
+from core.accounts.models import Workspace
 from tests.records import NOW, Sender, call
-from usage import keys
-from usage.models import Workspace
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 AT = NOW + timedelta(seconds=30)
@@ -176,13 +176,15 @@ def test_a_query_is_formatted_and_parsed(ask: Any) -> None:
                         "offset": 60_000,
                         "timestamp": None,
                         "startOrEnd": None,
+                        "anchored": False,
+                        "smoothed": False,
                     }
                 ],
             },
         },
         "rhs": {"type": "numberLiteral", "val": "2"},
         "bool": True,
-        "matching": {"card": "one-to-one", "labels": [], "on": False, "include": []},
+        "matching": None,
     }
 
 

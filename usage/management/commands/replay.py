@@ -10,11 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from usage.replay.draw import DISTRIBUTIONS, seconds
-from usage.replay.plan import LABELS, Options, Plan, plan
-from usage.replay.progress import Progress
-from usage.replay.read import FileError, read
-from usage.replay.send import Sender, SendError, Summary, send_all
+from usage.samples.replay.draw import DISTRIBUTIONS, seconds
+from usage.samples.replay.plan import LABELS, Options, Plan, plan
+from usage.samples.replay.progress import Progress
+from usage.samples.replay.read import FileError, read_table
+from usage.samples.replay.send import Sender, SendError, Summary, send_all
 
 KEY_VARIABLE = "LLM_USAGE_KEY"
 PACE_SECONDS = 1.0
@@ -70,6 +70,7 @@ class Command(BaseCommand):
         pace = parser.add_mutually_exclusive_group()
         pace.add_argument("--speed", type=positive, default=1.0, help="times the original pace (default 1)")
         pace.add_argument("--now", action="store_true", help="shift to end now, and send at once")
+        parser.add_argument("--traces", action="store_true", help="send a trace and a log line around each call too")
         parser.add_argument("--url", default="", help="the portal (default: this one)")
         parser.add_argument("--key", default="", help=f"API key (default: the environment's {KEY_VARIABLE})")
         parser.add_argument("--batch", type=int, default=500, metavar="RECORDS", help="records per request")
@@ -81,12 +82,12 @@ class Command(BaseCommand):
         if not key:
             raise CommandError(f"an API key is needed: --key, or {KEY_VARIABLE} in the environment")
         try:
-            made = plan(read(options["file"]), options_of(options))
+            made = plan(read_table(options["file"]), options_of(options))
             sender = Sender(options["url"] or settings.PORTAL.public_url, key, options["tries"])
             summary = replay(made, sender, options)
         except (FileError, SendError) as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(summary.words())
+        self.stdout.write(summary.text())
         if not summary.complete:
             raise CommandError("; ".join(summary.reasons) or "the receipts do not account for every record")
 
@@ -110,4 +111,5 @@ def replay(made: Plan, sender: Sender, options: dict[str, Any]) -> Summary:
             made.batches(at, options["batch"], span),
             lambda due: time.sleep(max(0.0, due - time.time())),
             lambda sent: progress(sent / count),
+            options["traces"],
         )

@@ -1,0 +1,1 @@
+"""REST resources of rules, alerts, channels and runbooks; portal/api/ assembles them."""

@@ -1,0 +1,111 @@
+"""What a rule would have done, asked and answered in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from alerts.evaluation.backtest import backtest, step_of
+from alerts.evaluation.schedule import milliseconds
+from alerts.evaluation.series import portal_source
+from alerts.evaluation.state_machine import Holding
+from alerts.evaluation.suggestion import suggested_threshold
+from alerts.rules.expression import ExpressionError, check
+from core.api.fields import SampleValue, Texts
+from promql import PromQLError
+
+HOUR = 3_600_000
+SPANS = {"1h": HOUR, "6h": 6 * HOUR, "24h": 24 * HOUR, "7d": 7 * 24 * HOUR, "30d": 30 * 24 * HOUR}
+LONGEST_FOR = 30 * 86_400
+MAX_EPISODES = 500
+
+
+class BacktestQuestion(serializers.Serializer[Any]):
+    """A rule that need not exist, and how far back to look."""
+
+    expr = serializers.CharField(max_length=20_000, trim_whitespace=False)
+    threshold = serializers.FloatField(required=False, allow_null=True, default=None)
+    for_seconds = serializers.IntegerField(min_value=0, max_value=LONGEST_FOR, default=0)
+    keep_firing_seconds = serializers.IntegerField(min_value=0, max_value=LONGEST_FOR, default=0)
+    interval_seconds = serializers.IntegerField(min_value=15, max_value=86_400, default=60)
+    alerts_per_week = serializers.FloatField(min_value=0, max_value=10_000, default=1)
+    span = serializers.ChoiceField(choices=list(SPANS), default="24h")
+
+
+class EpisodeSerializer(serializers.Serializer[Any]):
+    """One alert that would have fired."""
+
+    labels = Texts()
+    pending_at = serializers.DateTimeField()
+    fired_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True, help_text="null: it still fires at the end.")
+    seconds = serializers.FloatField()
+    peak = SampleValue()
+
+
+class BacktestAnswer(serializers.Serializer[Any]):
+    """What would have happened. `episodes` are the newest 500."""
+
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+    step_seconds = serializers.FloatField()
+    firing_now = serializers.IntegerField()
+    pending_now = serializers.IntegerField()
+    firing_seconds = serializers.FloatField()
+    count = serializers.IntegerField()
+    suggested_threshold = serializers.FloatField(
+        allow_null=True,
+        help_text="At which it would have fired about `alerts_per_week` times a week; null: not to be said.",
+    )
+    episodes = EpisodeSerializer(many=True)
+
+
+def backtest_of(asked: dict[str, Any], workspaces: Collection[str] | None, now: datetime) -> dict[str, Any]:
+    """The answer to a checked question. Raises ValidationError."""
+    try:
+        expr = check(asked["expr"], asked["threshold"])
+        end, span = milliseconds(now), SPANS[asked["span"]]
+        step = step_of(span, asked["interval_seconds"])
+        done = backtest(
+            expr,
+            portal_source(workspaces),
+            span_ms=(end - span, end),
+            step_ms=step,
+            for_seconds=asked["for_seconds"],
+            keep_firing_seconds=asked["keep_firing_seconds"],
+        )
+    except ExpressionError as error:
+        raise ValidationError({error.field: str(error)}) from error
+    except PromQLError as error:
+        raise ValidationError({"expr": str(error)}) from error
+    holding = Holding(asked["for_seconds"] * 1000, asked["keep_firing_seconds"] * 1000)
+    episodes = [
+        {
+            "labels": one.labels,
+            "pending_at": _at(one.pending_ms),
+            "fired_at": _at(one.fired_ms),
+            "ended_at": _at(one.ended_ms) if one.ended_ms is not None else None,
+            "seconds": one.seconds,
+            "peak": one.peak,
+        }
+        for one in done.episodes[: -MAX_EPISODES - 1 : -1]
+    ]
+    return {
+        "start": _at(int(done.times[0])),
+        "end": _at(int(done.times[-1])),
+        "step_seconds": step / 1000,
+        "firing_now": done.firing_now,
+        "pending_now": done.pending_now,
+        "firing_seconds": done.firing_seconds,
+        "count": len(done.episodes),
+        "suggested_threshold": suggested_threshold(done, holding, asked["alerts_per_week"]),
+        "episodes": episodes,
+    }
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

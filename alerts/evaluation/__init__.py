@@ -1,0 +1,1 @@
+"""8-9: rules over series, slot by slot, into states and flips."""

@@ -1,0 +1,1 @@
+"""What shows where an alert comes from: labels, and executions; for its page and for its messages."""

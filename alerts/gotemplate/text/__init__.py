@@ -1,0 +1,1 @@
+"""Values as text, and back: what Go's fmt and strconv write and read."""

@@ -1,0 +1,184 @@
+"""9 to 10: flips into incidents, in the transaction that writes the flips, and incidents into deliveries once they are due.
+
+A flip cannot be without its place in an incident. Incidents are locked in the order of their ids, by who writes flips and by who
+flushes; what is due at once is flushed in the same transaction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from django.db import connection, transaction
+from django.db.models import Value
+from django.db.models.functions import Coalesce, Least
+
+from alerts.incidents.flush import Group, flush, read_entries, set_flips
+from alerts.incidents.models import Incident, Member
+from alerts.incidents.muting import Muting
+from alerts.incidents.policy import Place, Policy, current_policy
+from alerts.models import Alert, Delivery, Flip, State
+from alerts.notify.wake import wake_channels
+from alerts.oncall.escalate import start_escalations
+from alerts.routing.matchers import Matchers, all_match
+
+BATCH = 200
+UPDATE_MEMBERS = """
+UPDATE alerts_member AS member
+SET notified = new.notified, done = new.done, muted_by = new.muted_by, muted_since = new.muted_since
+FROM unnest(%s::bigint[], %s::boolean[], %s::boolean[], %s::text[], %s::timestamptz[])
+    AS new (id, notified, done, muted_by, muted_since)
+WHERE member.id = new.id
+  AND (member.notified, member.done, member.muted_by, member.muted_since)
+      IS DISTINCT FROM (new.notified, new.done, new.muted_by, new.muted_since)
+"""
+
+
+def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
+    """Bring flips, already saved, into their incidents; flush what is due. After the commit, wake the channels concerned."""
+    news = sorted((flip for flip in flips if flip.to_state != State.PENDING), key=lambda flip: flip.at)
+    if not any(flip.to_state == State.FIRING or flip.alert.fired_at is not None for flip in news):
+        return
+    policy = current_policy()
+    places = {flip.alert_id: policy.places(flip.alert) for flip in news if flip.to_state == State.FIRING}
+    wanted = {place.digest: place for found in places.values() for place in found}
+    over = [flip.alert_id for flip in news if flip.to_state != State.FIRING]
+    incidents = _lock_incidents(wanted, over, now)
+    groups = groups_of(incidents, policy, [flip.alert for flip in news])
+    by_digest = {group.incident.digest: group for group in groups}
+    muting = Muting(policy, now)
+    states: dict[int, State] = {flip.alert_id: State.FIRING for flip in news}
+    deliveries = []
+    for _, at_once in groupby(news, key=lambda flip: flip.at):
+        touched: dict[int, Group] = {}
+        for flip in at_once:
+            states[flip.alert_id] = State(flip.to_state)
+            here = [by_digest[place.digest] for place in places.get(flip.alert_id, ())]
+            for group in here if flip.to_state == State.FIRING else groups:
+                if flip.to_state == State.FIRING and flip.alert_id not in group.members:
+                    group.add(flip.alert)
+                if flip.alert_id in group.members:
+                    _note(group, flip, now)
+                    touched[group.incident.pk] = group
+        for group in touched.values():
+            if group.incident.flush_at is not None and group.incident.flush_at <= now:
+                deliveries += flush(group, states, muting)
+    _save(groups, deliveries, news, now)
+
+
+def flush_due(now: dt.datetime) -> int:
+    """Flush the incidents whose time has come, each in a transaction of its own; how many."""
+    due = Incident.objects.filter(closed_at=None, flush_at__lte=now).order_by("flush_at", "id")
+    return sum(flush_incident(incident_id, now) for incident_id in list(due.values_list("pk", flat=True)[:BATCH]))
+
+
+def flush_incident(incident_id: int, now: dt.datetime) -> bool:
+    """Flush it if it is still due and nobody else is at it."""
+    with transaction.atomic():
+        due = Incident.objects.select_for_update(skip_locked=True).filter(
+            pk=incident_id, closed_at=None, flush_at__lte=now
+        )
+        incident = due.first()
+        if incident is None:
+            return False
+        policy = current_policy()
+        group = groups_of([incident], policy)[0]
+        _save([group], flush(group, {}, Muting(policy, now)), [], now)
+    return True
+
+
+def look_again(now: dt.datetime) -> None:
+    """Have every incident with a muted alert looked at now: a silence has ended, or the routing has changed."""
+    _look_at(Member.objects.filter(done=False).exclude(muted_by="").values_list("incident_id", flat=True), now)
+
+
+def look_for(matchers: Matchers, at: dt.datetime) -> None:
+    """Have every incident with an alert that the matchers hit looked at then: a silence begins."""
+    rows = Member.objects.filter(done=False, incident__closed_at=None).values_list("incident_id", "alert__labels")
+    _look_at({incident_id for incident_id, labels in rows.iterator() if all_match(matchers, labels)}, at)
+
+
+def _look_at(incident_ids: Iterable[int], at: dt.datetime) -> None:
+    with transaction.atomic():
+        # In the order in which all lock incidents.
+        found = Incident.objects.select_for_update().filter(pk__in=set(incident_ids), closed_at=None).order_by("pk")
+        ids = list(found.values_list("pk", flat=True))
+        earlier = Least(Coalesce("flush_at", Value(at)), Value(at))
+        Incident.objects.filter(pk__in=ids).update(flush_at=earlier)
+
+
+def _note(group: Group, flip: Flip, now: dt.datetime) -> None:
+    """Plan the flush that a change asks for: after group_wait for a new incident, at its next interval for one that was flushed."""
+    incident, route = group.incident, group.route
+    if incident.anchor is not None:
+        due = group.next_interval(now)
+    else:
+        started = flip.alert.fired_at or flip.at
+        late = started + route.group_wait <= now
+        due = now if late else incident.opened_at + route.group_wait
+    incident.news_at = min(due, incident.news_at or due)
+    incident.flush_at = min(due, incident.flush_at or due)
+
+
+def _lock_incidents(wanted: dict[str, Place], over: list[int], now: dt.datetime) -> list[Incident]:
+    """The open incidents of the places (new where there is none) and of the alerts that are over; locked, in the order of ids."""
+    of_ended = Member.objects.filter(alert__in=over, done=False, incident__closed_at=None)
+    ids = set(of_ended.values_list("incident_id", flat=True)) if over else set()
+    while True:
+        open_now = Incident.objects.filter(digest__in=wanted, closed_at=None)
+        known = dict(open_now.values_list("digest", "pk"))
+        missing = [place.open(now) for digest, place in sorted(wanted.items()) if digest not in known]
+        if missing:
+            # Another transaction may open the same one: then ours waits for it, and finds its row in the next round.
+            Incident.objects.bulk_create(missing, ignore_conflicts=True)
+            known = dict(open_now.values_list("digest", "pk"))
+        rows = Incident.objects.select_for_update().filter(pk__in=ids | set(known.values()), closed_at=None)
+        locked = list(rows.order_by("pk"))
+        # One that was closed before we had its lock makes room for a new one.
+        if set(wanted) <= {incident.digest for incident in locked}:
+            return locked
+
+
+def groups_of(incidents: Sequence[Incident], policy: Policy, alerts: Iterable[Alert] = ()) -> list[Group]:
+    """The incidents with their members, channels and what was notified; `alerts` are those in memory that members stand for."""
+    in_memory = {alert.pk: alert for alert in alerts}
+    members: dict[int, dict[int, Member]] = {incident.pk: {} for incident in incidents}
+    found = Member.objects.filter(incident__in=[incident.pk for incident in incidents], done=False)
+    for member in found.select_related("alert"):
+        member.alert = in_memory.get(member.alert_id, member.alert)
+        members[member.incident_id][member.alert_id] = member
+    entries = read_entries(incidents)
+    return [Group(incident, policy, members[incident.pk], entries.get(incident.pk, {})) for incident in incidents]
+
+
+def _update_members(members: Sequence[Member]) -> None:
+    """Write what may have changed; rows that did not are left alone."""
+    if not members:
+        return
+    columns = (
+        [member.pk for member in members],
+        [member.notified for member in members],
+        [member.done for member in members],
+        [member.muted_by for member in members],
+        [member.muted_since for member in members],
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(UPDATE_MEMBERS, columns)
+
+
+def _save(groups: Sequence[Group], deliveries: list[Delivery], news: Sequence[Flip], now: dt.datetime) -> None:
+    """Write incidents, members and deliveries; begin escalations; wake the channels after the commit."""
+    Incident.objects.bulk_update(
+        [group.incident for group in groups], ["anchor", "flush_at", "news_at", "closed_at", "notifications"]
+    )
+    members = [member for group in groups for member in group.members.values()]
+    _update_members([member for member in members if member.pk is not None])
+    Member.objects.bulk_create([member for member in members if member.pk is None])
+    start_escalations(groups, now)
+    set_flips(deliveries, news)
+    Delivery.objects.bulk_create(deliveries)
+    channels = sorted({delivery.channel_id for delivery in deliveries if delivery.channel_id is not None})
+    if channels:
+        # When the queue is away, the sweeper finds the deliveries later: the evaluation must not fail for that.
+        transaction.on_commit(lambda: wake_channels(channels), robust=True)

@@ -1,0 +1,233 @@
+"""What pages read about incidents and routing. Row counts never change the number of queries."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+
+from alerts.incidents.models import Incident, IncidentEvent, Member
+from alerts.incidents.policy import AT_ONCE, CHANNELS, Policy, current_policy
+from alerts.models import Alert, Channel, Delivery, DeliveryAttempt, EscalationPolicy, Flip
+from alerts.queries import SEVERITY_ORDER, seen_by
+from alerts.routing.durations import write_duration
+from alerts.routing.matchers import Matcher, Matchers, quote
+from alerts.routing.tree import EVERYTHING, Route, Step, explain, summary
+from core.accounts.ownership import owned
+
+SHOWN = 50
+
+
+@dataclass(frozen=True)
+class IncidentRow:
+    """An incident in a list: its worst visible alert first, and how many of its alerts fire."""
+
+    incident: Incident
+    lead: Alert
+    firing: int
+    alerts: int
+
+    @property
+    def title(self) -> str:
+        """Its first alert, and how many more there are."""
+        return self.lead.title if self.alerts == 1 else f"{self.lead.title} and {self.alerts - 1:,} more"
+
+
+@dataclass(frozen=True)
+class IncidentDetail:
+    """An incident with what a reader may see of it; `members` are at most SHOWN, firing ones first."""
+
+    row: IncidentRow
+    members: list[Member]
+    deliveries: list[Delivery]
+    events: list[IncidentEvent]
+    flips: list[Flip]
+    steps: list[Step]
+    why: list[str]
+
+    @property
+    def matchers(self) -> Matchers:
+        """What a silence of the whole incident needs: its group labels, else the labels of its first alert."""
+        labels = self.row.incident.group_labels or self.row.lead.labels
+        return tuple(Matcher(name, "=", value) for name, value in labels.items())
+
+    @property
+    def labels(self) -> Matchers:
+        """The labels of its first alert, as matchers."""
+        return tuple(Matcher(name, "=", value) for name, value in self.row.lead.labels.items())
+
+
+@dataclass(frozen=True)
+class RouteRow:
+    """A node of the tree as the page shows it. `matched` and `ends` are of the labels that were asked about."""
+
+    route: Route
+    summary: str
+    channels: list[str]
+    matched: bool
+    ends: bool
+    reason: str
+
+    @property
+    def level(self) -> int:
+        return min(len(self.route.path), 6)
+
+
+def incident_rows(workspaces: Collection[str] | None, *, is_open: bool, limit: int = SHOWN) -> list[IncidentRow]:
+    """Incidents with an alert that a reader of these workspaces may see, the newest first."""
+    return _rows(
+        visible_incidents(workspaces).filter(closed_at__isnull=is_open).order_by("-opened_at", "-id")[:limit],
+        workspaces,
+    )
+
+
+def open_count(workspaces: Collection[str] | None) -> int:
+    """How many are open."""
+    return visible_incidents(workspaces).filter(closed_at=None).count()
+
+
+def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: dt.datetime) -> IncidentDetail:
+    """Raises Incident.DoesNotExist, also for one of which the reader may see no alert."""
+    incident = (
+        visible_incidents(workspaces).select_related("acknowledged_by", "owner", "resolved_by").get(pk=incident_id)
+    )
+    (row,) = _rows([incident], workspaces)
+    visible = Alert.objects.filter(seen_by(workspaces))
+    members = list(
+        Member.objects.filter(incident=incident, alert__in=visible)
+        .select_related("alert__rule__runbook")
+        .order_by("alert__ended_at", "-alert__fired_at", "id")[:SHOWN]
+    )
+    members.sort(key=lambda member: member.alert.ended_at is not None)
+    deliveries = (
+        Delivery.objects.filter(incident=incident)
+        .select_related("flip", "channel")
+        .prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("number")))
+        .order_by("-id")[:SHOWN]
+    )
+    flips = Flip.objects.filter(alert__in=[member.alert_id for member in members]).select_related("alert__rule")
+    policy = current_policy()
+    lead = row.lead
+    steps = explain(policy.configuration.root, lead.labels) if policy.configuration else []
+    return IncidentDetail(
+        row,
+        members,
+        list(reversed(deliveries)),
+        list(reversed(incident.events.order_by("-at", "-id")[: 4 * SHOWN])),
+        list(flips.order_by("-at", "-id")[: 2 * SHOWN]),
+        steps,
+        _why(incident, members, policy, now),
+    )
+
+
+def incident_row(incident: Incident) -> IncidentRow:
+    """The incident as those see it who got its message: whole."""
+    return _rows([incident], None)[0]
+
+
+def route_rows(policy: Policy, labels: dict[str, str] | None, workspaces: Collection[str] | None) -> list[RouteRow]:
+    """The tree from top to bottom; with labels also the way that an alert of these would go, with the reason of every step."""
+    if policy.configuration is None:
+        return []
+    steps = {step.route.path: step for step in explain(policy.configuration.root, labels)} if labels else {}
+    names = dict(Channel.objects.filter(owned(workspaces)).values_list("pk", "name"))
+    policies = dict(EscalationPolicy.objects.filter(owned(workspaces)).values_list("pk", "name"))
+    rows = []
+    for route in policy.configuration.root.walk():
+        step = steps.get(route.path)
+        entries = policy.configuration.receivers.get(route.receiver, {}).get(CHANNELS, [])
+        rows.append(
+            RouteRow(
+                route=route,
+                summary=summary(route),
+                channels=[
+                    f"escalation {policies[entry['escalation']]}"
+                    if entry.get("escalation") in policies
+                    else names.get(entry.get("channel", 0), "another channel")
+                    for entry in entries
+                ],
+                matched=step.matched if step else False,
+                ends=step.ends if step else False,
+                reason=step.reason if step else "",
+            )
+        )
+    return rows
+
+
+def visible_incidents(workspaces: Collection[str] | None) -> QuerySet[Incident]:
+    """Incidents with an alert that a reader of these workspaces (None: all) may see."""
+    visible = Alert.objects.filter(seen_by(workspaces))
+    return Incident.objects.filter(Exists(Member.objects.filter(incident=OuterRef("pk"), alert__in=visible)))
+
+
+def _rows(
+    incidents: Collection[Incident] | QuerySet[Incident], workspaces: Collection[str] | None
+) -> list[IncidentRow]:
+    """The incidents with their leading alert and counts, in three queries."""
+    found = list(incidents)
+    ids = [incident.pk for incident in found]
+    visible = Q(alert__in=Alert.objects.filter(seen_by(workspaces)))
+    counted = (
+        Member.objects.filter(visible, incident__in=ids)
+        .values("incident")
+        .annotate(alerts=Count("id"), firing=Count("id", filter=Q(alert__ended_at=None)))
+        .order_by()
+    )
+    counts = {entry["incident"]: (entry["firing"], entry["alerts"]) for entry in counted}
+    leads: dict[int, Alert] = {}
+    first = (
+        Member.objects.filter(visible, incident__in=ids)
+        .select_related("alert__rule__runbook")
+        .order_by("incident_id", "alert__ended_at", "id")
+        .distinct("incident_id")
+    )
+    for member in first:
+        leads[member.incident_id] = member.alert
+    return [IncidentRow(incident, leads[incident.pk], *counts[incident.pk]) for incident in found]
+
+
+def _why(incident: Incident, members: list[Member], policy: Policy, now: dt.datetime) -> list[str]:
+    """Why there was a message, and when the next one comes."""
+    route = policy.route(incident)
+    lines = []
+    if route is AT_ONCE:
+        lines.append("No routing tree is saved: the rule's own channels are notified of every change at once.")
+    else:
+        by = "every label" if EVERYTHING in route.group_by else ", ".join(route.group_by) or "nothing: one group"
+        lines.append(f"Grouped by {by}; waited {write_duration(route.group_wait)} for more alerts.")
+    muted = sorted({member.muted_by for member in members if member.muted_by and not member.done})
+    lines += muted or ["Nothing silences or inhibits it now."]
+    times = "time" if incident.notifications == 1 else "times"
+    after = ""
+    if incident.closed_at is None and incident.news_at is not None:
+        after = f", next at {max(incident.news_at, now):%Y-%m-%d %H:%M} UTC unless it ends"
+    lines.append(f"Sent {incident.notifications} {times}{after}.")
+    return lines
+
+
+def worst(rows: list[IncidentRow]) -> list[IncidentRow]:
+    """The worst first, then the longest."""
+    return sorted(
+        rows, key=lambda row: (SEVERITY_ORDER.get(row.lead.labels.get("severity", ""), 3), row.incident.opened_at)
+    )
+
+
+def recent_label_sets(workspaces: Collection[str] | None) -> list[str]:
+    """The labels of the alerts that fired last, as they are written, for the tester."""
+    alerts = Alert.objects.filter(seen_by(workspaces), fired_at__isnull=False).order_by("-fired_at", "-id")
+    return [
+        ", ".join(f"{name}={quote(value)}" for name, value in labels.items())
+        for labels in alerts.values_list("labels", flat=True)[:20]
+    ]
+
+
+def delivery_counts(since: dt.datetime) -> dict[str, int]:
+    """How many messages were sent and failed since then, and how many wait."""
+    states = Delivery.State
+    return Delivery.objects.filter(created_at__gte=since).aggregate(
+        sent=Count("id", filter=Q(state=states.SENT)),
+        failed=Count("id", filter=Q(state=states.FAILED)),
+        waiting=Count("id", filter=Q(state__in=[states.PENDING, states.SENDING])),
+    )

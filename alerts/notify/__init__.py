@@ -1,0 +1,1 @@
+"""10: flips into messages, messages into channels, until they are taken."""

@@ -1,0 +1,193 @@
+"""10 notify: deliveries are sent after the commit that made them, each channel by one worker at a time, in order, until they arrive or cannot.
+
+A delivery is claimed by an update that only one worker wins. A claim older than `CLAIM` belongs to a worker that died, and is taken
+again: a message may come twice after a crash, never not at all. After a failure the whole channel rests, so that a dead one costs
+one attempt per rest and delays nobody else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from alerts.models import Channel, Delivery, DeliveryAttempt
+from alerts.notify.encryption import SecretLost, decrypt
+from alerts.notify.incident_message import delivery_message
+from alerts.notify.transports import TRANSPORTS
+from alerts.notify.transports.contract import DeliveryError, Reply
+from core.net.tracing import span
+
+logger = logging.getLogger(__name__)
+# Longer than any attempt: a mail may take SECONDS_IN_ALL and a few steps of 10 s.
+CLAIM = dt.timedelta(seconds=90)
+DRAIN_SECONDS = 20
+GIVE_UP = dt.timedelta(hours=24)
+FIRST_PAUSE, LONGEST_PAUSE, REST = 10.0, 900.0, 30.0
+OPEN = (Delivery.State.PENDING, Delivery.State.SENDING)
+# What is not sent once somebody has acknowledged: it tells nothing new.
+QUIET_WHEN_TAKEN = (Delivery.Why.REPEAT, Delivery.Why.UNMUTED, Delivery.Why.ESCALATED)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of one try. In seconds: `retry_in` until the next (None: there is none), `rest` for the channel's other messages."""
+
+    ok: bool
+    seconds: float
+    reply: str = ""
+    error: str = ""
+    retry_in: float | None = None
+    rest: float = 0.0
+    reference: str = ""
+
+
+def send_channel(channel_id: int, clock: Callable[[], dt.datetime]) -> int:
+    """Send what is due on the channel, oldest first, for a while; how many were tried. Another worker at it: nothing to do."""
+    until = clock() + dt.timedelta(seconds=DRAIN_SECONDS)
+    tried = 0
+    while clock() < until:
+        delivery = claim(channel_id, clock())
+        if delivery is None:
+            break
+        deliver(delivery, clock)
+        tried += 1
+    return tried
+
+
+def due_channels(now: dt.datetime) -> list[int]:
+    """Channels that have something to send."""
+    return sorted(set(_due(now).values_list("channel_id", flat=True)))
+
+
+def claim(channel_id: int, now: dt.datetime) -> Delivery | None:
+    """The channel's next delivery, now ours. None when nothing is due, or another worker is sending on this channel."""
+    with transaction.atomic():
+        channel = Channel.every.select_for_update(skip_locked=True, no_key=True).filter(pk=channel_id).first()
+        if channel is None:
+            return None
+        busy = Delivery.objects.filter(channel=channel, state=Delivery.State.SENDING, claimed_at__gt=now - CLAIM)
+        if busy.exists():
+            return None
+        next_one = _due(now).filter(channel=channel).order_by("next_attempt_at", "id").first()
+        if next_one is None:
+            return None
+        Delivery.objects.filter(pk=next_one.pk).update(
+            state=Delivery.State.SENDING, claimed_at=now, attempts=F("attempts") + 1
+        )
+    return Delivery.objects.select_related("channel", "incident", "flip__alert__rule__runbook").get(pk=next_one.pk)
+
+
+def deliver(delivery: Delivery, clock: Callable[[], dt.datetime]) -> None:
+    """Try once to send a claimed delivery, and keep what came of it."""
+    start = clock()
+    channel = delivery.channel
+    if channel is None or _is_moot(delivery, channel):
+        _settle(delivery, Delivery.State.SKIPPED, start)
+        return
+    attempt = attempt_to_send(delivery, channel, start)
+    now = clock()
+    given_up = attempt.retry_in is not None and now - delivery.created_at > GIVE_UP
+    with transaction.atomic():
+        DeliveryAttempt.objects.create(
+            delivery=delivery,
+            number=delivery.attempts,
+            at=start,
+            duration_seconds=attempt.seconds,
+            ok=attempt.ok,
+            reply=attempt.reply[:200],
+            error=f"{attempt.error} (given up after 24 hours)" if given_up else attempt.error,
+        )
+        if attempt.ok:
+            _settle(delivery, Delivery.State.SENT, now, attempt.reference)
+        elif attempt.retry_in is None or given_up:
+            _settle(delivery, Delivery.State.FAILED, now)
+        else:
+            _postpone(delivery, now, attempt)
+
+
+def attempt_to_send(delivery: Delivery, channel: Channel, now: dt.datetime) -> Attempt:
+    """One try."""
+    transport = TRANSPORTS[channel.kind]
+    start = time.monotonic()
+    try:
+        config = decrypt(channel.config_encrypted)
+        with span("notify", channel=channel.kind, delivery=delivery.pk):
+            reply = transport.notify(delivery_message(delivery, now), config)
+    except SecretLost as error:
+        return Attempt(False, time.monotonic() - start, error=str(error))
+    except DeliveryError as error:
+        seconds = time.monotonic() - start
+        if not error.retry:
+            return Attempt(False, seconds, error.reply, str(error))
+        retry_in = pause(delivery.attempts, error.after)
+        rest = retry_in if error.after is not None else min(retry_in, REST)
+        return Attempt(False, seconds, error.reply, str(error), retry_in, rest)
+    except Exception as error:
+        logger.exception("delivery %s: the transport broke", delivery.pk)
+        text = f"internal error: {type(error).__name__}"
+        return Attempt(False, time.monotonic() - start, error=text, retry_in=pause(delivery.attempts, None))
+    reference = reply.reference if isinstance(reply, Reply) else ""
+    return Attempt(True, time.monotonic() - start, reply, reference=reference)
+
+
+def pause(attempts: int, after: float | None) -> float:
+    """Seconds until the next try: what the other side asks for, else doubling, give or take a fifth so that not all come at once."""
+    if after is not None:
+        return min(max(after, 1.0), LONGEST_PAUSE)
+    longest = min(FIRST_PAUSE * 2.0 ** min(attempts - 1, 20), LONGEST_PAUSE)
+    return longest * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
+
+
+def _due(now: dt.datetime) -> QuerySet[Delivery]:
+    """Deliveries to try now. A message of an incident waits until the earlier ones of that incident to that channel are done."""
+    before = Delivery.objects.filter(
+        incident=OuterRef("incident"), channel=OuterRef("channel"), pk__lt=OuterRef("pk"), state__in=OPEN
+    )
+    return Delivery.objects.filter(
+        Q(state=Delivery.State.PENDING) | Q(state=Delivery.State.SENDING, claimed_at__lte=now - CLAIM),
+        ~Exists(before),
+        channel__isnull=False,
+        next_attempt_at__lte=now,
+    )
+
+
+def _is_moot(delivery: Delivery, channel: Channel) -> bool:
+    """Whether nobody needs it any more: the channel is off, somebody took the incident, or it resolves what never arrived there."""
+    if not channel.enabled:
+        return True
+    incident = delivery.incident
+    if incident is None:
+        return False
+    if delivery.why in QUIET_WHEN_TAKEN and incident.acknowledged_at is not None:
+        return True
+    if delivery.why == Delivery.Why.ESCALATED and incident.closed_at is not None:
+        return True
+    if delivery.firing:
+        return False
+    sent = Delivery.objects.filter(incident=incident, channel=channel, state=Delivery.State.SENT)
+    return not sent.filter(firing__overlap=delivery.resolved).exists()
+
+
+def _settle(delivery: Delivery, state: Delivery.State, now: dt.datetime, reference: str = "") -> None:
+    """End a delivery, unless its claim was lost meanwhile."""
+    _claimed(delivery).update(state=state, finished_at=now, claimed_at=None, reference=reference[:100])
+
+
+def _postpone(delivery: Delivery, now: dt.datetime, attempt: Attempt) -> None:
+    """Try again later, and let the channel's other messages rest."""
+    again = now + dt.timedelta(seconds=attempt.retry_in or 0)
+    _claimed(delivery).update(state=Delivery.State.PENDING, next_attempt_at=again, claimed_at=None)
+    rested = now + dt.timedelta(seconds=attempt.rest)
+    waiting = Delivery.objects.filter(channel=delivery.channel, state=Delivery.State.PENDING)
+    waiting.filter(next_attempt_at__lt=rested).update(next_attempt_at=rested)
+
+
+def _claimed(delivery: Delivery) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.SENDING, claimed_at=delivery.claimed_at)

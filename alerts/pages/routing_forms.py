@@ -1,0 +1,59 @@
+"""Forms of silences and of the routing tree."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django import forms
+from django.utils.safestring import mark_safe
+
+from alerts.routing.configuration import BYTES
+from alerts.routing.matchers import MatcherError, Matchers, parse_matchers
+
+EXTEND = dt.timedelta(hours=2)
+SPANS = (("1", "1 hour"), ("2", "2 hours"), ("8", "8 hours"), ("24", "a day"), ("72", "3 days"), ("168", "a week"))
+
+
+class MatchersField(forms.CharField):
+    """Matchers as people write them."""
+
+    def clean(self, value: object) -> Matchers:
+        """Read; the error of the parser is the field's."""
+        text = str(super().clean(value))
+        try:
+            return parse_matchers(text)
+        except MatcherError as error:
+            raise forms.ValidationError(str(error)) from None
+
+
+class SilenceForm(forms.Form):
+    """What, for how long, and why."""
+
+    matchers = MatchersField(
+        max_length=5000,
+        help_text=mark_safe(
+            'As in Alertmanager: <code>alertname=HighProviderCost, model=~"gpt.*"</code>. All of them must match.'
+        ),
+        widget=forms.TextInput(attrs={"class": "mono", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    hours = forms.ChoiceField(choices=SPANS, label="For")
+    comment = forms.CharField(max_length=1000, label="Why", widget=forms.TextInput)
+
+    @property
+    def span(self) -> dt.timedelta:
+        """How long it lasts."""
+        return dt.timedelta(hours=int(self.cleaned_data["hours"]))
+
+
+class RoutingForm(forms.Form):
+    """The routing as an Alertmanager configuration file."""
+
+    text = forms.CharField(
+        max_length=BYTES,
+        strip=False,
+        label="Configuration",
+        help_text="The format of Alertmanager's configuration file. Its receivers become channels; a channel that is there is"
+        " named by "
+        "<code>portal_configs: [{channel: its name}]</code>.",
+        widget=forms.Textarea(attrs={"rows": 32, "class": "mono", "spellcheck": "false"}),
+    )

@@ -1,0 +1,334 @@
+"""Pages of rules: what each would have done, and the form that tunes it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from alerts import queries
+from alerts.evaluation.backtest import Backtest, backtest, step_of
+from alerts.evaluation.example import ExampleMessage, example_message
+from alerts.evaluation.schedule import milliseconds
+from alerts.evaluation.series import portal_source
+from alerts.evaluation.state_machine import Holding
+from alerts.evaluation.suggestion import suggested_threshold
+from alerts.models import Rule, RuleChange, RuleGroup
+from alerts.pages import alert_figures
+from alerts.rules import edits, rule_history
+from alerts.rules.expression import ExpressionError, expand
+from alerts.rules.form import RuleForm
+from alerts.rules.rule_templates import TEMPLATES, RuleTemplate, recognise
+from alerts.rules.template_form import TemplateForm, template_form, with_query
+from core.accounts import ownership, permissions
+from core.api.editions import Outdated, editing
+from core.charts.figures import Figure
+from core.ui.htmx import is_partial
+from core.ui.time_range import DAY
+from promql import PromQLError
+from usage.boards.queries import colours_by_value
+
+SPANS = {"24h": ("24 h", DAY), "7d": ("7 d", 7 * DAY), "30d": ("30 d", 30 * DAY)}
+PAUSES = {"1h": ("1 hour", 1), "8h": ("8 hours", 8), "24h": ("a day", 24), "168h": ("a week", 168)}
+
+
+@login_required
+@require_GET
+def page(request: HttpRequest) -> HttpResponse:
+    """Every rule with its state."""
+    return render(request, "alerts/rules.html", list_context(request))
+
+
+def list_context(request: HttpRequest) -> dict[str, Any]:
+    """The rules by group."""
+    found = queries.rule_list(permissions.scope_of(request.user, {}).slugs)
+    groups = [(group, list(members)) for group, members in groupby(found, key=lambda rule: rule.group)]
+    now = timezone.now()
+    return {
+        "groups": groups,
+        "changer": ownership.changer_of(request.user),
+        "may_operate": permissions.may_operate(request.user),
+        "may_change_groups": ownership.changer_of(request.user).may(None),
+        "now": now,
+        "stalled": queries.stalled_groups(now),
+    }
+
+
+def find_to_change(request: HttpRequest, rule_id: int) -> Rule:
+    """The rule. Raises Http404 for a stranger to it, PermissionDenied where the person may not change it."""
+    visible = ownership.owned(permissions.scope_of(request.user, {}).slugs)
+    rule = get_object_or_404(Rule.objects.filter(visible).select_related("group", "workspace"), pk=rule_id)
+    ownership.changer_of(request.user).require(rule.workspace_id)
+    return rule
+
+
+@permissions.operator_required
+@require_POST
+def enable(request: HttpRequest, rule_id: int) -> HttpResponse:
+    """Switch a rule on or off, pause or resume it; `to` is the choice."""
+    rule, now, by = find_to_change(request, rule_id), timezone.now(), permissions.person_of(request)
+    to = request.POST.get("to", "")
+    if to in ("on", "off"):
+        edits.set_enabled(rule, to == "on", by=by, now=now)
+    elif to == "resume":
+        edits.resume(rule, by=by, now=now)
+    elif to in PAUSES:
+        edits.pause(rule, now + dt.timedelta(hours=PAUSES[to][1]), by=by, now=now)
+    else:
+        messages.error(request, "Choose on, off, resume or a time to pause.")
+    if request.headers.get("HX-Target") == "rules":
+        return render(request, "alerts/_rules.html", list_context(request))
+    return redirect("rule", rule.pk)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def detail(request: HttpRequest, rule_id: int) -> HttpResponse:
+    """A rule: its form, and what it would have done. A POST saves; with `preview` it only shows what the typed rule would have done."""
+    try:
+        found = queries.rule_detail(rule_id, permissions.scope_of(request.user, {}).slugs)
+    except Rule.DoesNotExist:
+        raise Http404("No such rule.") from None
+    blanks = template_form(request.POST or None, request.GET.get("view", ""), found.rule.expr)
+    data = with_query(request.POST, blanks) if request.method == "POST" else None
+    form = RuleForm(data, rule=found.rule, user=request.user)
+    if request.method == "POST" and is_saved(request, blanks):
+        ownership.changer_of(request.user).require(found.rule.workspace_id)
+        if save(request, form, found.rule):
+            return redirect(request.get_full_path())
+    context = {
+        **editor(request, form, found.rule.group, found.rule, blanks),
+        "is_template": recognise(found.rule.expr) is not None,
+        "found": found,
+        "rule": found.rule,
+        "pauses": [(name, label) for name, (label, _) in PAUSES.items()],
+        "is_paused": found.rule.is_paused(timezone.now()),
+    }
+    if is_partial(request) and "preview" in request.POST:
+        return render(request, "alerts/_backtest.html", context)
+    return render(request, "alerts/rule.html", context, status=422 if form.is_bound and form.errors else 200)
+
+
+def save(request: HttpRequest, form: RuleForm, rule: Rule) -> bool:
+    """Store the edit of the form; False leaves its errors in it."""
+    if not form.is_valid():
+        return False
+    try:
+        with editing(rule, request.POST.get("edition", "")):
+            change = edits.update_rule(
+                rule,
+                form.edit,
+                by=permissions.person_of(request),
+                now=timezone.now(),
+                channels=form.cleaned_data["channels"],
+            )
+    except edits.RuleError as error:
+        add_errors(form, error)
+        return False
+    except Outdated as outdated:
+        form.add_error(None, str(outdated))
+        return False
+    messages.success(request, f"Saved as version {change.version}." if change else "Nothing was changed.")
+    return True
+
+
+def add_errors(form: RuleForm, error: edits.RuleError) -> None:
+    """Each error under its field, or over the form."""
+    for name, text in error.errors.items():
+        form.add_error(name if name in form.fields else None, text)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a rule would have done, or why that cannot be said. `suggested` is a threshold for about one alert a week."""
+
+    test: Backtest | None = None
+    figure: Figure | None = None
+    rows: int = 0
+    example: ExampleMessage | None = None
+    suggested: float | None = None
+    error: str = ""
+
+
+def editor(
+    request: HttpRequest,
+    form: RuleForm,
+    group: RuleGroup | None,
+    rule: Rule | None = None,
+    blanks: TemplateForm | None = None,
+) -> dict[str, Any]:
+    """What the form and its backtest show. A rule that cannot be read draws nothing, and gives the reason.
+
+    `blanks` is the form that stands in place of the query, where the rule is a template.
+    """
+    name = request.POST.get("span") or request.GET.get("span", "")
+    name = name if name in SPANS else "24h"
+    scope = permissions.scope_of(request.user, {})
+    shown = Shown()
+    try:
+        if form.is_bound and form.is_valid():
+            shown = try_out(form.expanded, form.typed, group, name, readable(form.typed, scope.slugs))
+        elif not form.is_bound and rule is not None:
+            shown = try_out(expand(rule.expr, rule.threshold), rule, group, name, readable(rule, scope.slugs))
+        elif blanks is not None and not form.is_bound:
+            made = from_template(blanks.template)
+            shown = try_out(expand(made.expr, made.threshold), made, group, name, scope.slugs)
+    except ExpressionError as error:
+        shown = Shown(error=str(error))
+    return {
+        "form": form,
+        "blanks": blanks,
+        "query": form["expr"].value() if blanks is not None else "",
+        "shown": shown,
+        "span": name,
+        "span_label": SPANS[name][0],
+        "spans": [(key, label) for key, (label, _) in SPANS.items()],
+        "unit": form["unit"].value() or "",
+        "threshold_label": threshold_label(form, shown),
+        "scope": scope,
+        "may_operate": may_change(request, rule),
+    }
+
+
+def readable(rule: Rule, workspaces: Collection[str] | None) -> Collection[str] | None:
+    """What the rule reads of what the person may see."""
+    return workspaces if rule.workspace is None else {rule.workspace.slug}
+
+
+def may_change(request: HttpRequest, rule: Rule | None) -> bool:
+    """Whether the person may change the rule; None for a new one."""
+    if rule is None:
+        return permissions.may_operate(request.user)
+    return ownership.changer_of(request.user).may(rule.workspace_id)
+
+
+def threshold_label(form: RuleForm, shown: Shown) -> str:
+    """What the threshold means, with its unit: "Fires above, %"."""
+    comparison = shown.test.comparison if shown.test else None
+    verbs = {">": "Fires above", ">=": "Fires from", "<": "Fires below", "<=": "Fires at or below"}
+    verb = verbs.get(comparison.operator, "Threshold") if comparison else "Threshold"
+    unit = form["threshold_unit"].value() or form["unit"].value()
+    return f"{verb}, {unit}" if unit else verb
+
+
+def try_out(expr: str, rule: Rule, group: RuleGroup | None, span: str, workspaces: Collection[str] | None) -> Shown:
+    """Evaluate over the past what the reader may see of it."""
+    end = milliseconds(timezone.now())
+    bounds = (end - SPANS[span][1], end)
+    try:
+        test = backtest(
+            expr,
+            portal_source(workspaces),
+            span_ms=bounds,
+            step_ms=step_of(SPANS[span][1], group.interval_seconds if group else 60),
+            for_seconds=rule.for_seconds,
+            keep_firing_seconds=rule.keep_firing_seconds,
+        )
+    except PromQLError as error:
+        return Shown(error=str(error))
+    drawn = alert_figures.rule_figure(test, rule.unit, bounds, colours_by_value("model"))
+    example = None if rule.record else example_message(test, rule)
+    holding = Holding(rule.for_seconds * 1000, rule.keep_firing_seconds * 1000)
+    suggested = suggested_threshold(test, holding) if rule.threshold is not None else None
+    suggested = None if suggested == rule.threshold else suggested
+    return Shown(test, drawn, len(alert_figures.state_rows(test)[0]), example, suggested)
+
+
+@permissions.operator_required
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """A new rule; `expr` in the URL is the query that it begins with, `template` a template."""
+    blanks = template_form(request.POST or None, request.GET.get("template", ""))
+    initial: dict[str, Any] = {"severity": "warning", "for_seconds": 300, "expr": request.GET.get("expr", "")}
+    if blanks is not None:
+        initial |= blanks.template.initial(blanks.template.defaults())
+        initial |= {"name": free_name(blanks.template.name), "group": RuleGroup.objects.first()}
+    data = with_query(request.POST, blanks) if request.method == "POST" else None
+    is_draft = request.method == "POST" and not is_saved(request, blanks)
+    form = RuleForm(data, initial=initial, is_draft=is_draft, user=request.user)
+    group = form.cleaned_data.get("group") if form.is_bound and form.is_valid() else None
+    if request.method == "POST" and not is_draft and form.is_valid():
+        given = form.cleaned_data
+        try:
+            rule = edits.create_rule(
+                given["group"],
+                given["name"].strip(),
+                form.edit,
+                by=permissions.person_of(request),
+                now=timezone.now(),
+                channels=given["channels"],
+                workspace=given["workspace"],
+            )
+        except edits.RuleError as error:
+            add_errors(form, error)
+        else:
+            messages.success(request, f"{rule.name} was created; it is evaluated from now on.")
+            return redirect("rule", rule.pk)
+    context = {**editor(request, form, group, blanks=blanks), "templates": TEMPLATES.values()}
+    if is_partial(request) and "preview" in request.POST:
+        return render(request, "alerts/_backtest.html", context)
+    return render(request, "alerts/rule.html", context, status=422 if form.is_bound and form.errors else 200)
+
+
+def is_saved(request: HttpRequest, blanks: TemplateForm | None) -> bool:
+    """Whether what was posted is to be stored: not where it is only tried, and not with a blank that is wrong."""
+    only_tried = not {"preview", "use_threshold"}.isdisjoint(request.POST)
+    return not only_tried and (blanks is None or blanks.is_valid())
+
+
+def from_template(template: RuleTemplate) -> Rule:
+    """A rule as a template makes it at first, not stored."""
+    return Rule(
+        name=template.name,
+        title=template.title,
+        expr=template.fill(template.defaults()),
+        threshold=template.threshold,
+        unit=template.unit,
+        for_seconds=template.for_seconds,
+        severity=template.severity,
+        annotations={"summary": template.summary},
+    )
+
+
+def free_name(name: str) -> str:
+    """The name, with a number where it is taken."""
+    taken = set(Rule.objects.filter(name__startswith=name).values_list("name", flat=True))
+    return next(one for one in (name, *(f"{name}{number}" for number in range(2, 10_000))) if one not in taken)
+
+
+@permissions.operator_required
+@require_http_methods(["GET", "POST"])
+def delete(request: HttpRequest, rule_id: int) -> HttpResponse:
+    """Ask, then remove the rule and its alerts."""
+    rule = find_to_change(request, rule_id)
+    if request.method == "POST":
+        count = rule_history.delete_rule(rule)
+        messages.success(request, f"{rule.name} was deleted, with {count} alerts.")
+        return redirect("rules")
+    return render(request, "alerts/rule_delete.html", {"rule": rule, "alerts": rule.alerts.count()})
+
+
+@permissions.operator_required
+@require_POST
+def undo(request: HttpRequest, rule_id: int, version: int) -> HttpResponse:
+    """Take one edit back."""
+    find_to_change(request, rule_id)
+    change = get_object_or_404(RuleChange.objects.select_related("rule"), rule_id=rule_id, version=version)
+    try:
+        done = rule_history.undo(change, by=permissions.person_of(request), now=timezone.now())
+    except edits.RuleError as error:
+        messages.error(request, f"Version {version} cannot be undone: {error}.")
+    else:
+        messages.success(
+            request, f"Version {version} was undone; this is version {done.version}." if done else "Nothing to undo."
+        )
+    return redirect("rule", rule_id)

@@ -1,0 +1,1 @@
+"""Runbooks: the texts that ship (*.md), their versions and HTML."""

@@ -1,0 +1,1 @@
+"""Postgres beyond Django: arrays, binary COPY, bounds of time."""

@@ -1,0 +1,1 @@
+"""Django's backend for Postgres, with connections that a hanging server cannot hold for ever."""

@@ -1,0 +1,1 @@
+"""What every page shares: numbers, spans and ranges of time as people write them."""

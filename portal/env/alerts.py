@@ -1,0 +1,60 @@
+"""Rules and notifications."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from portal.env.fields import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alerts:
+    """When rules are evaluated, and how messages leave."""
+
+    evaluation_delay: int = setting(
+        15,
+        "Rules are evaluated this far behind now, so that late records count.",
+        section="Alerts",
+        unit="seconds",
+        low=0,
+        high=3600,
+    )
+    evaluation_jitter: bool = setting(
+        False,
+        "Spread the evaluation of rule groups over their intervals, so that not all are due at once.",
+        section="Alerts",
+    )
+    rule_timeout: int = setting(
+        10,
+        "A rule whose query takes longer fails at that slot; the others go on.",
+        section="Alerts",
+        unit="seconds",
+        low=1,
+        high=600,
+    )
+    evaluation_catch_up: int = setting(
+        3600,
+        "After downtime, missed evaluations are made up for this far back.",
+        section="Alerts",
+        unit="seconds",
+        low=0,
+    )
+    self_alert_after: int = setting(
+        120,
+        "Once Postgres has been away, or rules have not been evaluated, for this long, the web server itself sends a message. 0: never.",
+        section="Alerts",
+        unit="seconds",
+        low=0,
+    )
+    email_url: str = setting(
+        "",
+        "SMTP server, `smtp://user:password@host:587?tls=starttls` (or smtps://). Empty: email cannot be sent.",
+        section="Alerts",
+        env="EMAIL_URL",
+        schemes=("smtp", "smtps"),
+        secret=True,
+    )
+    email_from: str = setting("llm-usage-portal@localhost", "Sender of email.", section="Alerts")
+    outbound_private: bool = setting(
+        False, "Allow notifications to private, loopback and link-local addresses.", section="Alerts"
+    )

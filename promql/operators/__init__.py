@@ -1,0 +1,1 @@
+"""What stands between and around vectors: operators, matching, aggregations."""

@@ -1,0 +1,1 @@
+"""The protocol: OTLP over HTTP, as protobuf and as JSON, read into one form; its answers and errors."""

@@ -1,0 +1,65 @@
+"""The search of logs: from the URL's chips to the filters of `telemetry.store.logs`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from telemetry.pages.chips import Chip
+from telemetry.store.ids import span_number, trace_uuid
+from telemetry.store.logs import LEVELS, LogFilters
+
+HINT = "add a filter: a word, severity = warn, service = shop, tenant = acme, trace = id"
+NAMES = ("severity", "service", "trace", "span", "exception")
+
+
+@dataclass(frozen=True)
+class LogSearch:
+    """What is asked for: the filters, the chips that they are made of, and what could not be understood."""
+
+    filters: LogFilters
+    chips: list[Chip]
+    problems: list[str]
+
+    @property
+    def texts(self) -> list[str]:
+        """The chips as the URL has them."""
+        return [chip.text for chip in self.chips]
+
+
+def search_of(chips: Sequence[Chip], slugs: frozenset[str] | None, start: datetime, end: datetime) -> LogSearch:
+    """The search that chips stand for. One that cannot be understood is left out, and said."""
+    filters = LogFilters(slugs, start, end)
+    used, problems = [], []
+    for chip in chips:
+        try:
+            filters = narrowed(filters, chip)
+            used.append(chip)
+        except ValueError as error:
+            problems.append(f"{chip.text}: {error}")
+    return LogSearch(filters, used, problems)
+
+
+def narrowed(filters: LogFilters, chip: Chip) -> LogFilters:
+    """The filters with one condition more. Raises ValueError with what is wrong with it."""
+    if not chip.name:
+        return replace(filters, text=f"{filters.text} {chip.value}".strip())
+    if chip.name == "severity":
+        if chip.value not in LEVELS or chip.operator not in ("=", ">="):
+            raise ValueError(f"write severity = and one of {', '.join(LEVELS)}: that level and all above")
+        return replace(filters, severity=LEVELS[chip.value])
+    if chip.name == "service" and chip.operator == "!=":
+        return replace(filters, without_services=(*filters.without_services, chip.value))
+    if chip.operator != "=":
+        raise ValueError(f"write {chip.name} = value")
+    if chip.name == "service":
+        return replace(filters, services=(*filters.services, chip.value))
+    if chip.name == "trace":
+        return replace(filters, trace_id=trace_uuid(chip.value).hex)
+    if chip.name == "span":
+        span_number(chip.value)
+        return replace(filters, span_id=chip.value)
+    if chip.name == "exception":
+        return replace(filters, exception=chip.value)
+    return replace(filters, attributes=(*filters.attributes, (chip.name, chip.value)))

@@ -1,0 +1,1 @@
+"""Invented executions, so that the pages of traces and logs live on a fresh install."""

@@ -1,0 +1,102 @@
+"""Reads of what there is over all traces: services, the names of their spans, who calls whom; and many traces at
+once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from telemetry.store.ids import trace_uuid
+from telemetry.store.traces import MAX_SPANS, SPAN_COLUMNS, Trace, TraceRow, span_of, visible
+
+MAX_SERVICES, MAX_OPERATIONS, MAX_LINKS = 1_000, 500, 1_000
+# The newest spans that are looked at for names and links, so that they take the same time however many there are.
+MAX_READ = 100_000
+
+
+class Operation(NamedTuple):
+    """A name of spans, and their kind as OpenTelemetry numbers it."""
+
+    name: str
+    span_kind: int
+
+
+class Dependency(NamedTuple):
+    """A service that calls another, and how often."""
+
+    parent: str
+    child: str
+    calls: int
+
+
+def services(slugs: frozenset[str] | None) -> list[str]:
+    """The services that have sent spans."""
+    values: list[Any] = []
+    where = visible("s", slugs, values)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT s.service FROM telemetry_service s WHERE {where} AND s.spans_at IS NOT NULL AND s.service"  # noqa: S608 - only names of our own; values are parameters
+            " <> ''"
+            f" ORDER BY 1 LIMIT {MAX_SERVICES}",
+            values,
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def operations(slugs: frozenset[str] | None, service: str, since: datetime) -> list[Operation]:
+    """The names of a service's spans since a time, each with its kinds."""
+    values: list[Any] = []
+    where = visible("s", slugs, values)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT name, span_kind FROM (SELECT s.name, s.span_kind FROM telemetry_span s WHERE {where} AND"  # noqa: S608 - only names of our own; values are parameters
+            " s.start >= %s"
+            f" AND s.service = %s LIMIT {MAX_READ}) n ORDER BY 1, 2 LIMIT {MAX_OPERATIONS}",
+            [*values, since, service],
+        )
+        return [Operation(*row) for row in cursor.fetchall()]
+
+
+def dependencies(slugs: frozenset[str] | None, start: datetime, end: datetime) -> list[Dependency]:
+    """Which services call which: spans whose parent is another service's."""
+    values: list[Any] = []
+    where = visible("c", slugs, values)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT p.service, c.service, count(*) FROM (SELECT c.workspace_id, c.trace_id, c.parent_span_id, c.service"  # noqa: S608 - only names of our own; values are parameters
+            " FROM telemetry_span c"
+            f" WHERE {where} AND c.start >= %s AND c.start < %s AND c.parent_span_id IS NOT NULL LIMIT {MAX_READ}) c"
+            " JOIN telemetry_span p ON p.workspace_id = c.workspace_id AND p.trace_id = c.trace_id AND p.span_id ="
+            " c.parent_span_id"
+            " AND p.start >= %s - interval '1 day' AND p.start < %s WHERE p.service <> c.service"
+            f" GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT {MAX_LINKS}",
+            [*values, start, end, start, end],
+        )
+        return [Dependency(*row) for row in cursor.fetchall()]
+
+
+def with_spans(found: Sequence[TraceRow], slugs: frozenset[str] | None) -> list[Trace]:
+    """Traces with their spans, in the same order; one query for all, `MAX_SPANS` in all."""
+    if not found:
+        return []
+    values: list[Any] = []
+    where = visible("s", slugs, values)
+    first = min(trace.start for trace in found)
+    ids = [trace_uuid(trace.trace_id) for trace in found]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT s.trace_id, {SPAN_COLUMNS} FROM telemetry_span s WHERE {where} AND s.trace_id = ANY (%s) AND"  # noqa: S608 - only names of our own; values are parameters
+            " s.start >= %s"
+            " ORDER BY s.start, s.span_id LIMIT %s",
+            [*values, ids, first, MAX_SPANS],
+        )
+        rows = cursor.fetchall()
+    spans: dict[str, list[tuple[Any, ...]]] = {}
+    for trace_id, *row in rows:
+        spans.setdefault(trace_id.hex, []).append(tuple(row))
+    return [
+        Trace(trace, [span_of(row) for row in spans.get(trace.trace_id, [])], len(rows) == MAX_SPANS) for trace in found
+    ]

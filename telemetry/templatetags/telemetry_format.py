@@ -1,0 +1,22 @@
+"""What the templates of traces and logs need of values."""
+
+from __future__ import annotations
+
+from django import template
+
+from telemetry.pages.logs import log_url
+from telemetry.store.logs import Log
+
+register = template.Library()
+
+
+@register.filter
+def around_url(log: Log) -> str:
+    """The address of a line's neighbours."""
+    return log_url(log, "log-around")
+
+
+@register.filter
+def content_url(log: Log) -> str:
+    """The address of a line's content."""
+    return log_url(log, "log-content")

@@ -1,0 +1,82 @@
+"""Groups of rules on their pages, and what the list says of recording rules and of selectors that match nothing."""
+
+import pytest
+from django.urls import reverse
+
+from alerts.models import Rule, RuleGroup
+from tests.alerts.scripted_rules import make_rule
+from tests.people import People, browser_of, make_people, make_platform_people
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def people() -> People:
+    return make_platform_people()
+
+
+def test_a_group_is_made_changed_and_deleted(people: People) -> None:
+    browser = browser_of(people.admin)
+    assert browser.post("/rules/groups/new/", {"name": "g", "interval_seconds": "1m"}).status_code == 302
+    group = RuleGroup.objects.get(name="g")
+    assert (group.interval_seconds, group.limit, group.labels) == (60, 0, {})
+    given = {"name": "h", "interval_seconds": "30s", "query_offset_seconds": "2m", "limit": "5", "labels": "team=x"}
+    assert browser.post(f"/rules/groups/{group.pk}/", given).status_code == 302
+    group.refresh_from_db()
+    assert (group.name, group.interval_seconds, group.query_offset_seconds) == ("h", 30, 120)
+    assert (group.limit, group.labels) == (5, {"team": "x"})
+    assert "every 30 s" in " ".join(browser.get("/rules/").content.decode().split()) or not group.rules.exists()
+    assert browser.post(f"/rules/groups/{group.pk}/delete").status_code == 302
+    assert not RuleGroup.objects.filter(pk=group.pk).exists()
+
+
+def test_what_is_wrong_stands_at_its_field(people: People) -> None:
+    answer = browser_of(people.admin).post("/rules/groups/new/", {"name": "g", "interval_seconds": "2s"})
+    assert answer.status_code == 422
+    assert "must be between 5 and 86400" in answer.content.decode()
+
+
+def test_a_group_with_rules_stays(people: People) -> None:
+    group = make_rule().group
+    browser_of(people.admin).post(f"/rules/groups/{group.pk}/delete")
+    assert RuleGroup.objects.filter(pk=group.pk).exists()
+
+
+def test_who_operates_one_workspace_changes_no_group() -> None:
+    group = RuleGroup.objects.create(name="g")
+    browser = browser_of(make_people().owner)
+    assert browser.get(reverse("rule-group", args=[group.pk])).status_code in (403, 404)
+
+
+def test_the_list_and_the_page_say_what_a_recording_rule_records(people: People) -> None:
+    rule = make_rule(name="made", expr="load", threshold=None, record="load:all", health="ok", last_series=3)
+    browser = browser_of(people.admin)
+    assert "load:all" in browser.get("/rules/").content.decode()
+    text = " ".join(browser.get(f"/rules/{rule.pk}/").content.decode().split())
+    assert "Records <code>load:all</code>" in text
+
+
+def test_a_misspelt_metric_is_named_with_the_one_that_was_meant(people: People) -> None:
+    make_rule(name="typo", expr="llm_provder_errors_total > 1", threshold=None)
+    unmatched = [{"selector": "llm_provder_errors_total", "kind": "unknown", "like": "llm_provider_errors_total"}]
+    Rule.objects.filter(name="typo").update(unmatched=unmatched)
+    browser = browser_of(people.admin)
+    page = browser.get(f"/rules/{Rule.objects.get(name='typo').pk}/").content.decode()
+    assert "perhaps you mean <code>llm_provider_errors_total</code>" in page
+    Rule.objects.update(last_evaluated_at="2026-01-01T00:00:00Z", last_duration_seconds=0.1)
+    assert "a selector matches nothing" in browser.get("/rules/").content.decode()
+
+
+def test_a_recording_rule_is_made_by_the_form(people: People) -> None:
+    group = RuleGroup.objects.create(name="g")
+    given = {
+        "name": "n",
+        "group": group.pk,
+        "expr": "vector(1)",
+        "record": "one",
+        "severity": "warning",
+        "for_seconds": "",
+    }
+    answer = browser_of(people.admin).post("/rules/new/", given)
+    assert answer.status_code == 302, answer.content.decode()
+    assert Rule.objects.get(name="n").record == "one"

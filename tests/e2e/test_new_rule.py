@@ -1,0 +1,60 @@
+"""Somebody who has never seen PromQL makes, tries and saves a useful rule."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.apps import apps
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from alerts.models import Rule
+from alerts.rules.defaults import ensure_defaults
+from tests.records import Sender, call
+from usage.store import downsampling
+
+
+@pytest.fixture(autouse=True)
+def calls(sender: Sender) -> None:
+    """An hour of calls, the last of which are slow."""
+    now = timezone.now()
+    ensure_defaults(apps.get_model)
+    sender.post(
+        [
+            call(at=now - timedelta(seconds=10 * place), duration_seconds=9.0 if place < 80 else 0.5)
+            for place in range(1, 360)
+        ]
+    )
+    downsampling.downsample(now)
+
+
+def test_a_rule_is_made_tried_and_saved_without_a_word_of_promql(page: Page) -> None:
+    page.goto("/rules/")
+    page.get_by_role("link", name="New rule").click()
+    page.get_by_role("link", name="Calls are slow").click()
+    expect(page.get_by_label("Quantile")).to_have_value("0.95")
+    page.wait_for_load_state()
+    # The preview follows what is typed, without a button.
+    threshold = page.get_by_label(re.compile("^Fires above"))
+    threshold.fill("3")
+    page.get_by_label("For at least").fill("1m")
+    expect(page.locator("#backtest")).to_contain_text(re.compile(r"would have fired [1-9]"))
+    expect(page.locator("#backtest pre.query")).to_contain_text("histogram_quantile(0.95, sum by (le, provider, model)")
+    page.get_by_label("model", exact=True).uncheck()
+    expect(page.locator("#backtest pre.query")).to_contain_text("sum by (le, provider) (rate")
+    page.get_by_role("button", name="Create").first.click()
+    expect(page.get_by_text("CallsSlow was created")).to_be_visible()
+    rule = Rule.objects.get(name="CallsSlow")
+    assert (rule.threshold, rule.for_seconds, rule.severity) == (3, 60, "warning")
+    assert "sum by (le, provider) (" in rule.expr
+    page.get_by_role("link", name="Form", exact=True).click()
+    expect(page.get_by_label("model", exact=True)).not_to_be_checked()
+
+
+def test_a_suggested_threshold_is_taken_over_and_not_saved(page: Page) -> None:
+    page.goto("/rules/new/?template=latency")
+    page.get_by_label(re.compile("^Fires above")).fill("500")
+    expect(page.locator("#backtest")).to_contain_text("For about 1 alert a week use")
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_label(re.compile("^Fires above"))).not_to_have_value("500")
+    assert not Rule.objects.filter(name="CallsSlow").exists()

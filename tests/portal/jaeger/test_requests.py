@@ -1,0 +1,185 @@
+"""Jaeger's query API, asked as Jaeger's UI and Grafana's Jaeger data source ask it (recorded requests), answered in Jaeger's shapes."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+
+from core.accounts.keys import create_key
+from core.accounts.models import Workspace
+from telemetry.samples import demo_traces
+from tests.records import rows, scalar, settle_all
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Jaeger:
+    """A client with a key, as a data source is set up."""
+
+    def __init__(self, slug: str = "demo") -> None:
+        workspace = Workspace.objects.get_or_create(slug=slug, defaults={"name": slug})[0]
+        _, self.key = create_key("grafana", workspace, ["query"])
+        self.client = Client()
+
+    def ask(self, path: str, status: int = 200) -> Any:
+        answer = self.client.get(path, HTTP_AUTHORIZATION=f"Bearer {self.key}")
+        assert answer.status_code == status, answer.content
+        return json.loads(answer.content)
+
+    def data(self, path: str) -> Any:
+        body = self.ask(path)
+        assert set(body) == {"data", "total", "limit", "offset", "errors"}
+        assert body["errors"] is None
+        return body["data"]
+
+
+@pytest.fixture
+def jaeger(tables: None) -> Jaeger:
+    now = timezone.now()
+    demo_traces.backfill(now - timedelta(minutes=10), now, now)
+    settle_all()
+    return Jaeger()
+
+
+def window() -> tuple[int, int]:
+    end = int(timezone.now().timestamp() * 1e6)
+    return end - 3_600_000_000, end
+
+
+def test_services_and_their_operations(jaeger: Jaeger) -> None:
+    assert jaeger.ask("/api/services") == {
+        "data": ["chat-widget", "code-review", "knowledge", "nightly-summaries", "support-desk"],
+        "total": 5,
+        "limit": 0,
+        "offset": 0,
+        "errors": None,
+    }
+    names = jaeger.data("/api/services/support-desk/operations")
+    assert {"answer-ticket", "chat gpt-4o-mini"} <= set(names)
+    kinds = jaeger.data("/api/operations?service=support-desk&spanKind=server")
+    assert kinds == [{"name": "answer-ticket", "spanKind": "server"}]
+
+
+def test_the_search_of_jaeger_s_ui(jaeger: Jaeger) -> None:
+    start, end = window()
+    path = f"/api/traces?end={end}&limit=20&lookback=1h&maxDuration&minDuration&operation=answer-ticket&service=support-desk&start={start}"
+    found = jaeger.data(path)
+    assert len(found) == min(20, scalar("SELECT count(*) FROM telemetry_trace WHERE root_name = 'answer-ticket'"))
+    trace = found[0]
+    assert set(trace) == {"traceID", "spans", "processes", "warnings"}
+    roots = [span for span in trace["spans"] if not span["references"]]
+    assert [root["operationName"] for root in roots] == ["answer-ticket"]
+    root = roots[0]
+    assert set(root) == {
+        "traceID", "spanID", "flags", "operationName", "references", "startTime", "duration", "tags", "logs", "processID", "warnings",
+    }  # fmt: skip
+    assert {"key": "span.kind", "type": "string", "value": "server"} in root["tags"]
+    assert trace["processes"][root["processID"]]["serviceName"] == "support-desk"
+    assert start < root["startTime"] < end
+    child = next(span for span in trace["spans"] if span["references"])
+    assert child["references"][0].keys() == {"refType", "traceID", "spanID"}
+    tags = quote(json.dumps({"error": "true", "http.response.status_code": "503"}))
+    failed = jaeger.data(f"{path}&tags={tags}")
+    assert all(
+        any(tag["key"] == "error" and tag["value"] is True for span in one["spans"] for tag in span["tags"])
+        for one in failed
+    )
+
+
+def test_the_queries_of_grafana_s_data_source(jaeger: Jaeger) -> None:
+    start, end = window()
+    found = jaeger.data(
+        f"/api/traces?service=code-review&operation=review-change&start={start}&end={end}&minDuration=1ms&maxDuration=10m&limit=5&lookback=custom"
+    )
+    assert 0 < len(found) <= 5
+    assert all(one["processes"] for one in found)
+    trace_id = found[0]["traceID"]
+    assert jaeger.data(f"/api/traces/{trace_id}?start={start // 1000}&end={end // 1000}")[0]["traceID"] == trace_id
+    assert [one["traceID"] for one in jaeger.data(f"/api/traces?traceID={trace_id}")] == [trace_id]
+    links = jaeger.data(f"/api/dependencies?endTs={end // 1000}&lookback=86400000")
+    [calls] = rows("SELECT count(*) FROM telemetry_span WHERE service = 'knowledge'")
+    assert links == [{"parent": "support-desk", "child": "knowledge", "callCount": calls[0]}]
+
+
+def test_requests_as_the_sources_of_both_clients_write_them(jaeger: Jaeger) -> None:
+    """jaeger-ui's src/api/jaeger.js escapes services and asks for dependencies of a week; the backend of Grafana's data source (pkg/tsdb/jaeger/client.go)
+    searches without a time, its parameters in the order of their names, tags as a JSON object of texts."""
+    now = int(timezone.now().timestamp() * 1000)
+    assert jaeger.data(f"/api/dependencies?endTs={now}&lookback=604800000")
+    assert jaeger.data("/api/services/support%2Ddesk/operations") == jaeger.data(
+        "/api/services/support-desk/operations"
+    )
+    assert jaeger.data("/api/services/no%2Fsuch/operations") == []
+    search = "/api/traces?limit=20&maxDuration=10m&minDuration=1ms&operation=answer-ticket&service=support-desk"
+    found = jaeger.data(search)
+    assert 0 < len(found) <= 20
+    failed = jaeger.data(f"{search}&tags=%7B%22error%22%3A%22true%22%7D")
+    assert {one["traceID"] for one in failed} <= {
+        trace.hex for (trace,) in rows("SELECT trace_id FROM telemetry_trace WHERE errors > 0")
+    }
+    assert jaeger.data(f"/api/traces/{found[0]['traceID']}")[0]["traceID"] == found[0]["traceID"]
+
+
+def test_what_is_wrong_is_answered_in_jaeger_s_shape(jaeger: Jaeger) -> None:
+    assert jaeger.ask(f"/api/traces/{'0' * 31}1", 404)["errors"] == [{"code": 404, "msg": "trace not found"}]
+    for path in (
+        "/api/traces",
+        "/api/operations",
+        "/api/traces?service=a&tags=%7B",
+        "/api/traces?service=a&tag=x",
+        "/api/traces?service=a&minDuration=long",
+        "/api/traces?service=a&start=x",
+        "/api/traces?service=a&end=999999999999999999",
+        "/api/dependencies?endTs=1&lookback=999999999999999999",
+    ):
+        assert jaeger.ask(path, 400)["errors"][0]["code"] == 400
+    assert Client().get("/api/services").status_code == 401
+
+
+def test_a_key_sees_its_own_workspace_only(jaeger: Jaeger) -> None:
+    other = Jaeger("elsewhere")
+    start, end = window()
+    assert other.data("/api/services") == []
+    assert other.data(f"/api/traces?service=support-desk&start={start}&end={end}") == []
+    [(trace,), *_] = rows("SELECT trace_id FROM telemetry_trace LIMIT 1")
+    other.ask(f"/api/traces/{trace.hex}", 404)
+
+
+def test_exemplars_of_a_latency_chart_lead_to_its_traces(jaeger: Jaeger) -> None:
+    end = timezone.now().timestamp()
+    query = quote(
+        'histogram_quantile(0.95, sum by (le) (rate(llm_provider_request_seconds_bucket{model="gpt-4o-mini"}[5m])))'
+    )
+    found = jaeger.ask(f"/api/v1/query_exemplars?query={query}&start={end - 3600}&end={end}")["data"]
+    assert found
+    assert {one["seriesLabels"]["model"] for one in found} == {"gpt-4o-mini"}
+    exemplar = found[0]["exemplars"][0]
+    assert end - 3600 <= exemplar["timestamp"] <= end
+    [trace] = jaeger.data(f"/api/traces/{exemplar['labels']['trace_id']}")
+    span = next(one for one in trace["spans"] if one["spanID"] == exemplar["labels"]["span_id"])
+    assert span["duration"] / 1e6 == pytest.approx(float(exemplar["value"]), rel=1e-4)
+    assert jaeger.ask("/api/v1/query_exemplars?query=up&start=9&end=1")["data"] == []
+    jaeger.ask("/api/v1/query_exemplars?query=mcp_tool_execute_seconds_bucket&start=1e15&end=1e16", 400)
+    assert Jaeger("elsewhere").ask(f"/api/v1/query_exemplars?query={query}&start={end - 3600}&end={end}")["data"] == []
+
+
+def test_buckets_of_openmetrics_lead_to_traces_and_plain_text_is_as_before(jaeger: Jaeger) -> None:
+    client = Client()
+    text = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}).content.decode()
+    found = [
+        (sample, sample.exemplar)
+        for family in parse_openmetrics(text)
+        for sample in family.samples
+        if sample.exemplar is not None
+    ]
+    assert found
+    for sample, exemplar in found:
+        assert sample.name.endswith("_seconds_bucket")
+        assert exemplar.value <= float(sample.labels["le"])
+        assert jaeger.ask(f"/api/traces/{exemplar.labels['trace_id']}")["data"]
+    assert "trace_id" not in client.get("/metrics").content.decode()

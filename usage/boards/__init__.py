@@ -1,0 +1,1 @@
+"""Dashboards: what panels, tiles and tables show, and their pages."""

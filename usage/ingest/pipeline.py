@@ -1,0 +1,254 @@
+"""1 ingest: the way of a request's body to a receipt.
+
+The body (see usage.ingest.body) is read, prepared and stored. Where storing fails, the batch is made durable in the
+spool and the answer says so; only when neither is possible is it refused, and the client keeps it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+
+from core.accounts.keys import Caller
+from core.audit.record import record
+from core.net.tracing import span
+from core.pg.breaker import DOUBT, Away, breaker
+from usage.ingest import forms, node, receipts, spool
+from usage.ingest.body import TooLarge
+from usage.models import DeadLetter
+from usage.records.columns import Bounds, Columns, prepare
+from usage.records.pricing import Pricer
+from usage.records.records import Decoded, Rejection, decode, raw_records
+from usage.store import missing
+from usage.store.writer import Batch, Stored, store
+
+log = logging.getLogger(__name__)
+# Postgres's codes for a statement that took too long, and for a lock that was not had in time.
+TIMEOUTS = ("57014", "55P03")
+
+
+@dataclass(frozen=True)
+class BatchReceipt:
+    """A receipt: what became of a batch. `spooled` says that it is durable on disk and not yet in Postgres."""
+
+    receipt: uuid.UUID
+    accepted: int
+    duplicates: int
+    rejected: list[Rejection]
+    spooled: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """The receipt as the HTTP interface has it."""
+        rejected = [{"index": one.index, "field": one.field, "error": one.error} for one in self.rejected]
+        answer = {
+            "receipt": str(self.receipt),
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "rejected": rejected,
+        }
+        return {**answer, "spooled": True} if self.spooled else answer
+
+
+def bounds_of(backfill: bool, received_at: float) -> Bounds:
+    """The bounds of a caller's records: a key with the scope `backfill` may send what is as old as the retention.
+
+    None may send what is older: the raw rows by which an event is known again are gone.
+    """
+    config = settings.PORTAL
+    kept = config.retention_records_days * 86_400
+    age = kept if backfill else min(kept, config.record_max_age)
+    return Bounds(
+        config.label_max_length, config.attributes_max_bytes, received_at - age, received_at + config.record_max_ahead
+    )
+
+
+def ingest(body: bytes, caller: Caller, received_at: float) -> BatchReceipt:
+    """Store a body's records for a caller, or spool them.
+
+    Raises Unreadable, TooLarge, or spool.SpoolFull where nothing could be made durable.
+    """
+    decoded = decode(body)
+    count = len(decoded.records) + len(decoded.rejected)
+    if count > settings.PORTAL.batch_max_records:
+        raise TooLarge(f"more than {settings.PORTAL.batch_max_records} records in one request; send smaller batches")
+    header = spool.Header(
+        uuid.uuid4(),
+        caller.key_id,
+        caller.workspace_id,
+        caller.workspace,
+        "backfill" in caller.scopes,
+        received_at,
+        count,
+        len(body),
+    )
+    started = time.monotonic()
+    try:
+        with span("ingest", workspace=caller.workspace, records=count):
+            breaker.check()
+            columns, rejected = rows_of(decoded, header, Pricer())
+            stored = store(batch_of(header), columns, rejected)
+    except Exception as error:  # whatever it was, the records are accepted: they must not be lost to a fault of ours
+        failure = failure_of(error, time.monotonic() - started)
+        log_failure(header, error, "spooled")
+        node.count(failure[0])
+        try:
+            return spooled(decoded, header, body, failure, reachable=not spool.is_away(error))
+        except spool.SpoolFull as full:
+            log_failure(header, full, "answered 503")
+            node.count(node.REFUSED)
+            raise
+    return BatchReceipt(header.receipt, stored.accepted, stored.duplicates, rejected)
+
+
+def rows_of(decoded: Decoded, header: spool.Header, pricer: Pricer | None) -> tuple[Columns, list[Rejection]]:
+    """A batch's rows, and its refused records."""
+    bounds = bounds_of(header.backfill, header.received_at)
+    return prepare(decoded, header.receipt, header.workspace, header.received_at, bounds, pricer)
+
+
+def batch_of(header: spool.Header) -> Batch:
+    """What storing needs to know of a batch."""
+    return Batch(
+        header.receipt, header.key_id, header.workspace_id, header.received_at, header.body_bytes, header.failures
+    )
+
+
+def failure_of(error: Exception, seconds: float) -> tuple[str, float]:
+    """An attempt that failed, as llm_usage_persist_* count it."""
+    spool.drop_connection()
+    late = seconds >= DOUBT and isinstance(error.__cause__, Away)
+    late = late or (isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", "") in TIMEOUTS)
+    return ("timeout" if late else "db_error", seconds)
+
+
+def log_failure(header: spool.Header, error: Exception, became: str) -> None:
+    """The line by which an operator finds a batch that was not stored at once."""
+    log.error(
+        "Failed to persist usage: receipt=%s key=%d workspace=%s records=%d, %s: %s",
+        header.receipt,
+        header.key_id,
+        header.workspace,
+        header.records,
+        became,
+        spool.error_text(error),
+    )
+
+
+def spooled(
+    decoded: Decoded, header: spool.Header, body: bytes, failure: tuple[str, float], *, reachable: bool
+) -> BatchReceipt:
+    """Make a batch durable on disk; the answer counts what is good in it. Raises spool.SpoolFull.
+
+    Where Postgres is `reachable` its receipt is written at once, else as soon as the spool is drained.
+    """
+    columns, rejected = rows_of(decoded, header, None)
+    header = msgspec.structs.replace(header, failures=(failure,), rejected=len(rejected))
+    spool.put(header, body)
+    if reachable:
+        with suppress(DatabaseError):
+            receipts.keep([header], receipts.SPOOLED)
+    return BatchReceipt(header.receipt, len(columns) - columns.ghosts, 0, rejected, spooled=True)
+
+
+def store_records(header: spool.Header, body: bytes) -> Stored:
+    """Store the records of a spooled body. Raises what storing raises."""
+    columns, rejected = rows_of(decode(body), header, Pricer())
+    return store(batch_of(header), columns, rejected)
+
+
+forms.register(forms.Form(spool.RECORDS, store_records, raw_records))
+
+
+def restore(data: bytes) -> Stored:
+    """Store a spooled batch. Raises what storing raises."""
+    header, body = spool.decode(data)
+    stored = forms.of(header.form).store(header, body)
+    missing.take_back(header.receipt)
+    return stored
+
+
+def count_missing(data: bytes, *, lost: bool) -> None:
+    """Count a spooled batch of records as usage that is missing; what cannot be read counts nothing. Raises
+    django.db.DatabaseError."""
+    try:
+        header, body = spool.decode(data)
+        columns, _ = rows_of(decode(body), header, None)
+    except (msgspec.MsgspecError, ValueError, LookupError):
+        return
+    if header.form == spool.RECORDS:
+        missing.count(header.receipt, columns, time.time(), lost)
+
+
+def drain(limit: int = 1000) -> int:
+    """Store what is spooled on this machine, in order of arrival, up to `limit` batches; how many left the spool.
+
+    Stops where Postgres is away. A batch that fails for another reason goes to the dead letters, and the next ones go
+    on.
+    """
+    gone = 0
+    with spool.only_one() as mine:
+        waiting = spool.files()[:limit] if mine else []
+        try:
+            receipts.keep(spool.headers(waiting), receipts.SPOOLED)
+        except DatabaseError as error:
+            spool.drop_connection()
+            if spool.is_away(error):
+                return 0
+            log.error("the receipts of spooled batches could not be written: %s", spool.error_text(error))
+        for path in waiting:
+            data = path.read_bytes()
+            try:
+                restore(data)
+            except Exception as error:
+                if spool.is_away(error):
+                    spool.drop_connection()
+                    break
+                log.error("Failed to persist usage: %s, now a dead letter: %s", path.name, spool.error_text(error))
+                with transaction.atomic():
+                    receipts.keep([spool.bury(data, spool.error_text(error), time.time())], receipts.DEAD)
+                count_missing(data, lost=True)
+            path.unlink()
+            gone += 1
+        if mine:
+            count_overdue(time.time())
+    return gone
+
+
+def count_overdue(now: float, at_most: int = 200) -> None:
+    """Count the batches as missing that have waited in the spool for longer than the setting; where Postgres is away,
+    nothing can count."""
+    try:
+        overdue = [path for path in spool.files() if now - spool.arrived(path) > settings.PORTAL.spool_overdue]
+        by_receipt = {spool.receipt_of(path): path for path in overdue[:at_most]}
+        for receipt in missing.uncounted(by_receipt):
+            count_missing(by_receipt[receipt].read_bytes(), lost=False)
+    except (OperationalError, InterfaceError):
+        spool.drop_connection()
+
+
+def replay(letter: DeadLetter, now: datetime) -> Stored:
+    """Try a dead letter again; it leaves the list where it could be stored. Raises DatabaseError or ValueError with the
+    reason."""
+    try:
+        stored = restore(bytes(letter.body))
+    except Exception as error:
+        DeadLetter.objects.filter(pk=letter.pk).update(attempts=letter.attempts + 1, error=spool.error_text(error))
+        raise
+    with transaction.atomic():
+        DeadLetter.objects.filter(pk=letter.pk).update(replayed_at=now)
+        record("replayed", letter, after={"accepted": stored.accepted, "duplicates": stored.duplicates})
+    return stored
+
+
+def contents(letter: DeadLetter, most: int = 20) -> list[str]:
+    """The first records of a dead letter, for a person to look at."""
+    header, body = spool.decode(bytes(letter.body))
+    return [raw.decode(errors="replace") for raw in forms.of(header.form).parts(body)[:most]]

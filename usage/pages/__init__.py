@@ -1,0 +1,1 @@
+"""The pages of data: ingestion, keys, prices."""

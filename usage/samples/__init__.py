@@ -1,0 +1,1 @@
+"""Traffic to try the portal with: demo records, and replays of real files."""
