@@ -71,7 +71,7 @@ def main() -> None:
         fill(url, Workspace.objects.create(slug=slug, name=slug).pk, now, size)
     with psycopg.connect(url) as connection:
         [long_trace] = connection.execute("SELECT replace(md5('long')::uuid::text, '-', '')").fetchone() or ("",)
-    client = Client()
+    client = Client(headers={"Host": "localhost"})
     client.force_login(User.objects.create_superuser("bench"))
     full, tenth = (pages(client, slug, long_trace) for slug in ("full", "tenth"))
     actions = [action for one in (full, tenth) for _, action in one.values()]
