@@ -8,6 +8,8 @@ from telemetry.otlp.signals import RawSpan, text_of
 
 Kind = Literal["llm", "tool", "agent", "gateway", "server", ""]
 
+# What a message of MCP asks for, and the one that calls a tool.
+MCP_METHOD, MCP_CALL = "mcp.method.name", "tools/call"
 SERVER = 2  # OpenTelemetry's kind of a span that serves a request
 # Operation names and what they are called here; LiteLLM has its own.
 LLM_OPERATIONS = {
@@ -62,7 +64,7 @@ def kind_of(span: RawSpan) -> tuple[Kind, str]:
         return "llm", LLM_OPERATIONS[operation]
     if operation in AGENT_OPERATIONS:
         return "agent", operation
-    if operation == "execute_tool" or given.get("mcp.method.name") == "tools/call":
+    if operation == "execute_tool" or given.get(MCP_METHOD) == MCP_CALL:
         return "tool", "execute_tool"
     if operation:
         return "", operation

@@ -6,22 +6,22 @@ What is known of a stream is its last point, so that each part of it counts once
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from telemetry.conventions.errors import category
-from telemetry.conventions.metrics import Calls, Measure, calls_of, measure_of
+from telemetry.conventions.errors import category, tool_error
+from telemetry.conventions.metrics import Calls, Measure, ToolCalls, calls_of, measure_of
 from telemetry.otlp.signals import RawMetric, text_of
-from usage.records.records import LlmCall
+from usage.records.records import AnyRecord, LlmCall, ToolCall
 
 
 class Stream(NamedTuple):
     """A stream of points: of one metric, whose calls, and, of calls that failed, with which error."""
 
     metric: str
-    calls: Calls
+    calls: Calls | ToolCalls
     measure: Measure
     error: str
 
@@ -44,15 +44,15 @@ class Growth(NamedTuple):
 
 
 def readings(metrics: Iterable[RawMetric]) -> dict[Stream, Reading]:
-    """What a request says of the streams that measure calls of models."""
+    """What a request says of the streams that measure calls of models or tools."""
     found: dict[Stream, Reading] = {}
     for metric in metrics:
         for point in metric.points:
             measure = measure_of(metric.name, point.attributes)
             if measure is None:
                 continue
-            error = text_of(point.attributes.get("error.type")) if measure == "calls" else ""
-            stream = Stream(metric.name, calls_of(metric.source, point.attributes), measure, error)
+            error = text_of(point.attributes.get("error.type")) if measure in ("calls", "tool_calls") else ""
+            stream = Stream(metric.name, calls_of(metric.source, point.attributes, measure), measure, error)
             reading = found.setdefault(stream, Reading(metric.cumulative, point.start, point.time))
             reading.start, reading.time = min(reading.start, point.start), max(reading.time, point.time)
             reading.count += point.count or 0
@@ -74,8 +74,12 @@ def growth(reading: Reading, known: Reading | None, oldest: float) -> Growth:
     return Growth(reading.count - known.count, reading.total - known.total)
 
 
+# Each point of these was one call.
+COUNTING: tuple[Measure, ...] = ("calls", "tool_calls", "input", "output")
+
+
 class Sums(msgspec.Struct, gc=False):
-    """What grew of one application's calls of one model; `at` in epoch seconds."""
+    """What grew of one application's calls of one model or tool; `at` in epoch seconds."""
 
     at: float = 0.0
     measures: dict[Measure, Growth] = msgspec.field(default_factory=dict)
@@ -88,13 +92,13 @@ class Sums(msgspec.Struct, gc=False):
     @property
     def succeeded(self) -> int:
         """How many calls succeeded: counters of tokens do not tell, so that what they count is at least one."""
-        counted = max(self.of("calls").measured, self.of("input").measured, self.of("output").measured)
+        counted = max(self.of(one).measured for one in COUNTING)
         return counted or int(self.of("input").total + self.of("output").total > 0)
 
 
-def summed(grown: Mapping[Stream, Growth], read: Mapping[Stream, Reading]) -> dict[Calls, Sums]:
+def summed(grown: Mapping[Stream, Growth], read: Mapping[Stream, Reading]) -> dict[Calls | ToolCalls, Sums]:
     """What grew, by whose calls."""
-    found: dict[Calls, Sums] = {}
+    found: dict[Calls | ToolCalls, Sums] = {}
     for stream, growth in grown.items():
         sums = found.setdefault(stream.calls, Sums())
         sums.at = max(sums.at, read[stream].time / 1e9)
@@ -114,9 +118,33 @@ def shares(total: float, parts: int, count: int) -> list[int | None]:
     return [*([each + 1] * rest), *([each] * (parts - rest)), *([None] * (count - parts))]
 
 
-def records(calls: Calls, sums: Sums) -> list[LlmCall]:
+def records(calls: Calls | ToolCalls, sums: Sums) -> Sequence[AnyRecord]:
     """The calls that a growth stands for. Each has its share of tokens, cost and duration, as metrics tell sums
     only."""
+    return tool_calls(calls, sums) if isinstance(calls, ToolCalls) else model_calls(calls, sums)
+
+
+def tool_calls(calls: ToolCalls, sums: Sums) -> list[ToolCall]:
+    """The calls of a tool."""
+    took = sums.of("tool_calls")
+    common = {
+        "at": sums.at,
+        "team": calls.team,
+        "component": calls.service,
+        "server_id": calls.server,
+        "tool_name": calls.tool,
+    }
+    mean = took.total / took.measured if took.measured else None
+    found = [ToolCall(**common, outcome="success", duration_seconds=mean) for _ in range(took.measured)]  # type: ignore[arg-type]  # a mapping of several types
+    for error, failed in sums.errors.items():
+        kind = tool_error(error)
+        outcome = "timeout" if kind == "timeout" else "error"
+        found += [ToolCall(**common, outcome=outcome, error_kind=kind) for _ in range(failed)]  # type: ignore[arg-type]
+    return found
+
+
+def model_calls(calls: Calls, sums: Sums) -> list[LlmCall]:
+    """The calls of a model."""
     count = sums.succeeded
     tokens: dict[Measure, list[int | None]] = {}
     for measure in ("input", "output", "cached", "reasoning"):

@@ -1,18 +1,20 @@
-"""Metrics in: GenAI's metrics become usage where their service sends no spans; others are taken and not kept."""
+"""Metrics in: those of GenAI and of MCP's clients become usage where their service sends no spans; others are taken and not kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from django.conf import settings
 
+from telemetry.conventions.keys import MCP_SERVER, TOOL
 from telemetry.conventions.metrics import is_read
 from telemetry.counting import streams
 from telemetry.counting.streams import Reading, Stream
 from telemetry.ingest.refused import Refused
 from telemetry.otlp.signals import RawMetric
 from telemetry.store import stream_rows, unread_metrics
+from telemetry.store.service_rows import Until
 from usage.ingest.pipeline import batch_of, bounds_of
 from usage.ingest.spool import Header
 from usage.records.columns import Columns, prepare
@@ -30,12 +32,9 @@ def store(raws: Sequence[RawMetric], header: Header) -> tuple[Stored, Refused]:
         return Stored(0, 0), found
     bounds = bounds_of(header.backfill, header.received_at)
 
-    def count(known: stream_rows.Known, by_spans: set[str]) -> tuple[Columns, list[Rejection], dict[str, float]]:
+    def count(known: stream_rows.Known, by_spans: set[str]) -> tuple[Columns, list[Rejection], dict[str, Until]]:
         chosen = {stream: reading for stream, reading in read.items() if stream.calls.service not in by_spans}
         grown = {stream: streams.growth(one, known.get(stream), bounds.oldest) for stream, one in chosen.items()}
-        until: dict[str, float] = {}
-        for stream, reading in chosen.items():
-            until[stream.calls.service] = max(until.get(stream.calls.service, 0.0), reading.time / 1e9)
         records: list[AnyRecord] = []
         for calls, sums in streams.summed(grown, read).items():
             if sums.succeeded + sum(sums.errors.values()) + len(records) > settings.PORTAL.batch_max_records:
@@ -44,14 +43,23 @@ def store(raws: Sequence[RawMetric], header: Header) -> tuple[Stored, Refused]:
             records += streams.records(calls, sums)
         decoded = Decoded(records, [*range(len(records))])
         columns, rejected = prepare(decoded, header.receipt, header.workspace, header.received_at, bounds, Pricer())
-        return columns, rejected, until
+        return columns, rejected, counted_until(chosen)
 
     return stream_rows.store(batch_of(header), read, count), found
 
 
+def counted_until(read: Mapping[Stream, Reading]) -> dict[str, Until]:
+    """Up to when streams have counted the calls of each service."""
+    found: dict[str, Until] = {}
+    for stream, reading in read.items():
+        field = "tools" if stream.measure == "tool_calls" else "models"
+        until = found.get(stream.calls.service, Until())
+        found[stream.calls.service] = until._replace(**{field: max(getattr(until, field), reading.time / 1e9)})
+    return found
+
+
 def note_unread(raws: Sequence[RawMetric], header: Header) -> None:
-    """Note the metrics that count for nothing: those of tools and of servers too, as nothing in them tells which calls other metrics, or spans,
-    tell of as well."""
+    """Note the metrics that count for nothing: those of servers too, as they measure what clients measure."""
     unread = {(raw.source.service, raw.name) for raw in raws if not is_read(raw.name)}
     unread_metrics.note(header.workspace_id, unread, datetime.fromtimestamp(header.received_at, UTC))
 
@@ -84,6 +92,6 @@ def without_content(raws: Sequence[RawMetric]) -> Sequence[RawMetric]:
             point.attributes = {
                 name: value
                 for name, value in point.attributes.items()
-                if name.startswith(("gen_ai.", "error.type", "team"))
+                if name.startswith(("gen_ai.", "mcp.", "error.type", "team")) or name in (*TOOL, *MCP_SERVER)
             }
     return raws

@@ -11,23 +11,30 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
 from core.process_cache import ProcessCache
 
+
+class Until(NamedTuple):
+    """Up to when metrics have counted a service's calls of models and of tools (epoch seconds, 0 for never)."""
+
+    models: float = 0.0
+    tools: float = 0.0
+
+
 # A service that sent spans within this time is counted by them; longer than spans are noted again.
 SENDS_SPANS = 3600.0
 NOTE_AGAIN = 60.0
-# Of each service of a workspace: when its spans were noted last (monotonic), and up to when metrics had counted
-# (epoch seconds).
-_noted: ProcessCache[tuple[int, str], tuple[float, float]] = ProcessCache(10_000)
+# Of each service of a workspace: when its spans were noted last (monotonic), and up to when metrics had
+# counted.
+_noted: ProcessCache[tuple[int, str], tuple[float, Until]] = ProcessCache(10_000)
 
 
-def note_spans(workspace_id: int, services: Collection[str], at: datetime) -> dict[str, float]:
-    """Note, within the transaction that stores them, that services send spans; up to when metrics have counted each
-    (epoch seconds, 0 for never)."""
+def note_spans(workspace_id: int, services: Collection[str], at: datetime) -> dict[str, Until]:
+    """Note, within the transaction that stores them, that services send spans; up to when metrics have counted each."""
     now = time.monotonic()
     noted = _noted.known((workspace_id, name) for name in services)
     known = {name: until for (_, name), (at_noted, until) in noted.items() if at_noted > now - NOTE_AGAIN}
@@ -38,16 +45,17 @@ def note_spans(workspace_id: int, services: Collection[str], at: datetime) -> di
                 "INSERT INTO telemetry_service AS s (workspace_id, service, first_seen, spans_at)"
                 " SELECT %s, name, %s, %s FROM unnest(%s::text[]) name ORDER BY name"
                 " ON CONFLICT (workspace_id, service) DO UPDATE SET spans_at = greatest(s.spans_at, excluded.spans_at)"
-                " RETURNING service, coalesce(extract(epoch FROM metrics_until), 0)::float8",
+                " RETURNING service, coalesce(extract(epoch FROM metrics_until), 0)::float8,"
+                " coalesce(extract(epoch FROM tools_until), 0)::float8",
                 [workspace_id, at, at, due],
             )
-            fresh = dict(cursor.fetchall())
+            fresh = {name: Until(*until) for name, *until in cursor.fetchall()}
         transaction.on_commit(lambda: _remember(workspace_id, fresh, now))
         known |= fresh
     return known
 
 
-def _remember(workspace_id: int, fresh: dict[str, float], now: float) -> None:
+def _remember(workspace_id: int, fresh: dict[str, Until], now: float) -> None:
     _noted.keep({(workspace_id, name): (now, until) for name, until in fresh.items()})
 
 
@@ -66,14 +74,17 @@ def take_for_metrics(workspace_id: int, services: Iterable[str], at: datetime) -
         return {name for name, by_spans in cursor.fetchall() if by_spans}
 
 
-def counted_by_metrics(workspace_id: int, until: dict[str, float]) -> None:
-    """Note up to when metrics have counted services (epoch seconds)."""
-    given: list[Any] = [[*until], [*until.values()], workspace_id]
+def counted_by_metrics(workspace_id: int, until: dict[str, Until]) -> None:
+    """Note up to when metrics have counted services."""
+    models, tools = ([*column] for column in zip(*until.values(), strict=True)) if until else ([], [])
+    given: list[Any] = [[*until], models, tools, workspace_id]
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE telemetry_service s SET metrics_until = greatest(s.metrics_until, to_timestamp(g.until))"
-            " FROM unnest(%s::text[], %s::float8[]) AS g (name, until) WHERE s.service = g.name AND s.workspace_id ="
-            " %s",
+            "UPDATE telemetry_service s SET"
+            " metrics_until = greatest(s.metrics_until, to_timestamp(nullif(g.models, 0))),"
+            " tools_until = greatest(s.tools_until, to_timestamp(nullif(g.tools, 0)))"
+            " FROM unnest(%s::text[], %s::float8[], %s::float8[]) AS g (name, models, tools)"
+            " WHERE s.service = g.name AND s.workspace_id = %s",
             given,
         )
 

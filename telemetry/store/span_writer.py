@@ -14,8 +14,10 @@ from django.db import connection, transaction
 
 from core.pg.partitions import ensure
 from core.pg.statements import prepared
+from telemetry.conventions.kinds import MCP_METHOD
 from telemetry.counting import reasons
 from telemetry.store import partitions, service_rows, trace_rows
+from telemetry.store.service_rows import Until
 from telemetry.store.span_rows import INSERT, SpanRow, arrays_of
 from usage.store.writer import Batch
 
@@ -46,19 +48,26 @@ def by_trace(rows: Sequence[SpanRow]) -> dict[bytes, list[SpanRow]]:
     return found
 
 
-def counted_by_metrics(rows: Sequence[SpanRow], batch: Batch) -> dict[str, float]:
-    """Up to when metrics have counted the services that send spans now (epoch seconds, 0 for never)."""
+def counted_by_metrics(rows: Sequence[SpanRow], batch: Batch) -> dict[str, Until]:
+    """Up to when metrics have counted the services that send spans now."""
     services = {row.meaning.service for row in rows}
     return service_rows.note_spans(batch.workspace_id, services, datetime.fromtimestamp(batch.received_at, UTC))
 
 
-def leave_to_metrics(rows: Sequence[SpanRow], until: Mapping[str, float]) -> None:
+def leave_to_metrics(rows: Sequence[SpanRow], until: Mapping[str, Until]) -> None:
     """Let calls not count that their service's metrics had counted before its first spans came."""
-    if any(until.values()):
+    if any(map(any, until.values())):
         for row in rows:
-            if row.meaning.kind == "llm" and row.raw.end / 1e9 <= until[row.meaning.service]:
+            if row.raw.end / 1e9 <= counted_until(row, until[row.meaning.service]):
                 row.settle(reasons.METRICS)
                 row.by_metrics = True
+
+
+def counted_until(row: SpanRow, until: Until) -> float:
+    """Up to when metrics have counted calls such as a span's (epoch seconds); of tools they count those of MCP."""
+    if row.meaning.kind == "llm":
+        return until.models
+    return until.tools if row.meaning.kind == "tool" and MCP_METHOD in row.raw.attributes else 0.0
 
 
 def insert(rows: Sequence[SpanRow], batch: Batch) -> Sequence[SpanRow]:

@@ -20,7 +20,7 @@ MAX_TRIES = 20
 Known = dict[Stream, Reading]
 # The usage of what grew since what is known, but for services that are counted by spans; and up to when each service is
 # counted then.
-Count = Callable[[Known, set[str]], tuple[Columns, list[Rejection], dict[str, float]]]
+Count = Callable[[Known, set[str]], tuple[Columns, list[Rejection], dict[str, service_rows.Until]]]
 
 
 def store(batch: Batch, read: Mapping[Stream, Reading], count: Count) -> Stored:

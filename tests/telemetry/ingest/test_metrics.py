@@ -1,4 +1,4 @@
-"""Metrics in: GenAI's metrics count where a service sends no spans, each part of a stream once."""
+"""Metrics in: those of GenAI and MCP count where a service sends no spans, each part of a stream once."""
 
 import json
 from collections import Counter
@@ -201,3 +201,74 @@ def test_points_out_of_bounds_and_too_many_calls_are_refused(exporter: Exporter,
     answer = exporter.post("/v1/metrics", usage(point(1, -5, at=120)), JSON)
     assert "does not count" in answer.json()["partialSuccess"]["errorMessage"]
     assert tokens() == (0, 0)
+
+
+TOOL_DURATION = "mcp.client.operation.duration"
+
+
+def tool_point(count: int, total: float, at: int, **attributes: str) -> dict[str, Any]:
+    """A point of MCP's metrics."""
+    given = {"mcp.method.name": "tools/call", "gen_ai.tool.name": "search", "server.address": "tools.example"}
+    return point(count, total, at, **{"gen_ai.operation.name": "execute_tool", **given, **attributes})
+
+
+def tool_calls() -> list[tuple[Any, ...]]:
+    return rows(
+        "SELECT d.labels ->> 'server_id', d.labels ->> 'tool_name', d.labels ->> 'outcome', coalesce(d.labels ->> 'error_kind', ''),"
+        " count(*)::int, sum(duration_seconds) FROM usage_record r JOIN usage_dimension d ON d.id = r.dimension_id"
+        " WHERE d.kind = 'tool_call' GROUP BY 1, 2, 3, 4 ORDER BY 3 DESC, 4"
+    )
+
+
+def test_mcp_s_client_metrics_count_calls_of_tools_once(exporter: Exporter) -> None:
+    points = [
+        tool_point(3, 1.5, at=60),
+        tool_point(1, 9.0, at=60, **{"error.type": "timeout"}),
+        tool_point(2, 0.2, at=60, **{"error.type": "tool_error"}),
+        tool_point(9, 0.9, at=60, **{"mcp.method.name": "tools/list"}),
+    ]
+    for name in (TOOL_DURATION, "mcp.server.operation.duration", "mcp.client.session.duration", TOOL_DURATION):
+        exporter.post("/v1/metrics", usage(*points, name=name), JSON)
+    counted = [
+        ("tools.example", "search", "timeout", "timeout", 1, None),
+        ("tools.example", "search", "success", "", 3, 1.5),
+        ("tools.example", "search", "error", "execution", 2, None),
+    ]
+    assert tool_calls() == counted
+    exporter.post("/v1/metrics", usage(tool_point(4, 2.5, at=120), name=TOOL_DURATION), JSON)
+    assert tool_calls()[1] == ("tools.example", "search", "success", "", 4, 2.5)
+    assert scalar("SELECT count(*) FROM telemetry_unread_metric WHERE metric = %s", TOOL_DURATION) == 0
+
+
+def spans_of_shop(at: int) -> bytes:
+    """A call of a model and one of an MCP tool, `at` seconds from NOW."""
+    common = {"traceId": "1" * 32, "startTimeUnixNano": str(NOW_NANOS), "endTimeUnixNano": str(NOW_NANOS + at * SECOND)}
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+    tool = {"mcp.method.name": "tools/call", "gen_ai.tool.name": "search"}
+    spans = [
+        {
+            **common,
+            "spanId": str(place) * 16,
+            "name": "span",
+            "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in given.items()],
+        }
+        for place, given in enumerate((chat, tool), start=1)
+    ]
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]}
+    return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}).encode()
+
+
+def test_metrics_of_tools_leave_calls_of_models_to_spans(exporter: Exporter) -> None:
+    exporter.post("/v1/metrics", usage(tool_point(3, 1.5, at=60), name=TOOL_DURATION), JSON)
+    exporter.post("/v1/traces", spans_of_shop(at=30), JSON)
+    assert rows("SELECT kind, counted_kind, not_counted FROM telemetry_span ORDER BY kind") == [
+        ("llm", "llm_call", ""),
+        ("tool", "", "metrics"),
+    ]
+
+
+def test_metrics_of_tools_beside_spans_of_their_service_do_not_count(exporter: Exporter) -> None:
+    exporter.post("/v1/traces", spans_of_shop(at=30), JSON)
+    before = tool_calls()
+    exporter.post("/v1/metrics", usage(tool_point(3, 1.5, at=60), name=TOOL_DURATION), JSON)
+    assert tool_calls() == before != []
