@@ -31,7 +31,12 @@ class SdkTracer:
 
     @contextmanager
     def span(self, name: str, attributes: dict[str, Value], client: bool) -> Iterator[None]:
-        """A span around a block, a child of the current one."""
+        """A span around a block, a child of the current one; none in a trace that is not sampled, where it would only
+        cost."""
+        current = trace.get_current_span().get_span_context()
+        if current.is_valid and not current.trace_flags.sampled:
+            yield
+            return
         kind = trace.SpanKind.CLIENT if client else trace.SpanKind.INTERNAL
         with self.tracer.start_as_current_span(name, kind=kind, attributes=attributes):
             yield

@@ -12,13 +12,18 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
+from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.trace import TraceFlags
 
 from alerts.models import Delivery
 from alerts.notify.channels import create_channel
 from alerts.notify.deliveries import send_channel
 from core.net import tracing
+from portal.tracing.sdk import SdkTracer
 from portal.tracing.start import fill_environment, is_asked_for
 from tests.alerts.scripted_rules import DELAY, gauge, make_rule, minute, run
 from tests.live import ROOT, clean_environment, live_portal, open_folder
@@ -50,6 +55,16 @@ def test_a_span_does_nothing_while_the_portal_is_not_traced() -> None:
     with tracing.span("ingest", records=1):
         assert tracing.context_headers() == {}
     assert not is_asked_for()
+
+
+@pytest.mark.parametrize(("sampler", "inner"), [(ALWAYS_ON, True), (ALWAYS_OFF, False)])
+def test_a_step_of_a_trace_that_is_not_sampled_makes_no_span(sampler: Sampler, inner: bool) -> None:
+    provider = TracerProvider(sampler=sampler)
+    with provider.get_tracer("test").start_as_current_span("request") as request:
+        with SdkTracer(provider).span("ingest", {}, client=False):
+            assert (trace.get_current_span() is not request) is inner
+        flags = int(SdkTracer(provider).context_headers()["traceparent"].rpartition("-")[2], 16)
+        assert bool(flags & TraceFlags.SAMPLED) is inner
 
 
 def test_the_sdk_is_told_our_defaults_and_what_is_set_wins(
