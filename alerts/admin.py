@@ -1,4 +1,5 @@
-"""Django's admin: every model can be looked at; rules are changed on the same way as in the pages, so that history knows of it."""
+"""Django's admin: every model can be looked at; rules are changed on the same way as in
+the pages, so that history knows of it."""
 
 from __future__ import annotations
 

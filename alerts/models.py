@@ -75,7 +75,8 @@ class SharedChannels(models.Manager["Channel"]):
 class Channel(Owned):
     """Where notifications go. The configuration is encrypted and never shown again; `target` is its harmless part.
 
-    One with a `person` is that person's own: `objects` leaves it out, and only escalations send there, `delay_seconds` after their step.
+    One with a `person` is that person's own: `objects` leaves it out, and only escalations send
+    there, `delay_seconds` after their step.
     """
 
     class Kind(models.TextChoices):
@@ -124,7 +125,8 @@ class Channel(Owned):
 
 
 class RuleGroup(models.Model):
-    """Rules that are evaluated together, in order, at one timestamp per slot (a multiple of the interval since the Unix epoch)."""
+    """Rules that are evaluated together, in order, at one timestamp per slot (a multiple
+    of the interval since the Unix epoch)."""
 
     name = models.CharField(max_length=200, unique=True)
     interval_seconds = models.PositiveIntegerField(default=60, validators=[MinValueValidator(5)])
@@ -151,7 +153,8 @@ class RuleGroup(models.Model):
 
 
 class Rule(Owned):
-    """One alerting rule, or with `record` a recording rule. `expr` is PromQL in which `$threshold` stands for the tunable number."""
+    """One alerting rule, or with `record` a recording rule. `expr` is PromQL in which
+    `$threshold` stands for the tunable number."""
 
     group = models.ForeignKey(RuleGroup, on_delete=models.PROTECT, related_name="rules")
     position = models.PositiveIntegerField(default=0)
@@ -265,7 +268,8 @@ class RuleChange(models.Model):
 
 
 class Alert(models.Model):
-    """One episode of one label set of a rule, from its first sample until it resolves. All times but the last are slots."""
+    """One episode of one label set of a rule, from its first sample until it resolves.
+    All times but the last are slots."""
 
     rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="alerts")
     fingerprint = models.CharField(max_length=32, help_text="Hash of the labels.")
@@ -344,10 +348,11 @@ class Flip(models.Model):
 
 
 class Delivery(models.Model):
-    """The task of bringing a message about an incident to one channel, with its state. `attempts` says how often it was tried.
+    """The task of bringing a message about an incident to one channel, with its state.
+    `attempts` says how often it was tried.
 
-    `firing` and `resolved` are the ids of the alerts that it tells of; `alert` and `flip` are what it is about first. `number` counts
-    the incident's messages.
+    `firing` and `resolved` are the ids of the alerts that it tells of; `alert` and `flip` are what it is about first.
+    `number` counts the incident's messages.
     """
 
     class State(models.TextChoices):

@@ -23,7 +23,8 @@ def tick() -> None:
 
 @shared_task
 def flush() -> None:
-    """End what others sent and nobody renewed, notify of the incidents whose time has come, then take the steps that are due."""
+    """End what others sent and nobody renewed, notify of the incidents whose time has
+    come, then take the steps that are due."""
     expire_alerts(timezone.now())
     flush_due(timezone.now())
     escalate_due(timezone.now())

@@ -26,7 +26,9 @@ BY = "sum by (component, provider, model)"
 QUERIES = {
     "coverage by 250 groups": f"count(100 * (1 - {BY} (increase(compozy_llm_usage_failures_total[15m])) "
     f"/ clamp_min({BY} (increase(compozy_llm_usage_events_total[15m])), 1)))",
-    "p95 by 50 models": "count(histogram_quantile(0.95, sum by (le, model) (rate(llm_provider_request_seconds_bucket[5m]))))",
+    "p95 by 50 models": (
+        "count(histogram_quantile(0.95, sum by (le, model) (rate(llm_provider_request_seconds_bucket[5m]))))"
+    ),
 }
 TOKEN_SPIKE = f"count({SPIKE.replace('$threshold', '0.5')})"
 

@@ -1,9 +1,11 @@
-"""OpenTelemetry in and out: spans over HTTP against raw binary COPY of the same rows; a trace, the list of traces and a search of logs.
+"""OpenTelemetry in and out: spans over HTTP against raw binary COPY of the same rows; a trace,
+the list of traces and a search of logs.
 
-Two client processes send batches of 512 spans, mapping and usage included: a process of the worker counts what waits while more comes, without
-waiting for spans below it, and the clock stops when all is counted. The baseline copies what the portal stored, read back as binary,
-into a table with the same partitions and indexes, in the same batches, a commit each. The two take turns, and the medians are compared.
-Lists are read over a million spans, and a million log lines, of a day.
+Two client processes send batches of 512 spans, mapping and usage included: a process of the worker counts what
+waits while more comes, without waiting for spans below it, and the clock stops when all is counted. The baseline
+copies what the portal stored, read back as binary, into a table with the same partitions and indexes, in the
+same batches, a commit each. The two take turns, and the medians are compared. Lists are read over a million
+spans, and a million log lines, of a day.
 """
 
 from __future__ import annotations
@@ -71,7 +73,8 @@ def baseline_table(url: str) -> None:
     """A table like the one of spans, with a partition like its, indexes included."""
     with psycopg.connect(url) as connection:
         connection.execute(
-            "CREATE TABLE bench_span (LIKE telemetry_span INCLUDING DEFAULTS INCLUDING INDEXES) PARTITION BY RANGE (start)"
+            "CREATE TABLE bench_span (LIKE telemetry_span INCLUDING DEFAULTS INCLUDING INDEXES) PARTITION BY "
+            "RANGE (start)"
         )
         connection.execute("CREATE TABLE bench_span_all PARTITION OF bench_span DEFAULT")
         connection.execute(f"CREATE UNIQUE INDEX ON bench_span_all ({partitions.SPANS.unique})")
@@ -143,7 +146,10 @@ def ingest(url: str, workspace: Workspace) -> list[Measurement]:
         worker.join()
     spans = BATCH * BATCHES * CLIENTS
     value, reference = spans / statistics.median(ours), spans / statistics.median(theirs)
-    note = f"{ROUNDS} rounds of {spans:,} spans; {len(body(draw)) // 1024} KiB a batch; a web process holds {peak:,.0f} MiB"
+    note = (
+        f"{ROUNDS} rounds of {spans:,} spans; {len(body(draw)) // 1024} KiB a batch; a web process holds "
+        f"{peak:,.0f} MiB"
+    )
     bound = f">= {min(0.15, SPANS_PER_SECOND / reference):.3f}"
     return [row("spans over HTTP / binary COPY", value, reference, "spans/s", bound, note)]
 
@@ -162,32 +168,37 @@ def fill(url: str, workspace: int, now: datetime, size: Size = FULL) -> None:
         connection.execute("VACUUM ANALYZE telemetry_trace, telemetry_span, telemetry_log")
 
 
-_ATTRIBUTES = """jsonb_build_object('gen_ai.operation.name', 'chat', 'gen_ai.request.model', 'model-' || n % 7, 'gen_ai.usage.input_tokens', n % 9000,
-    'gen_ai.response.id', md5(n::text), 'server.address', 'api.example.com', 'server.port', 443)"""
+_ATTRIBUTES = """jsonb_build_object('gen_ai.operation.name', 'chat', 'gen_ai.request.model', 'model-' || n % 7,
+    'gen_ai.usage.input_tokens', n % 9000, 'gen_ai.response.id', md5(n::text),
+    'server.address', 'api.example.com', 'server.port', 443)"""
 FILL = (
-    f"""INSERT INTO telemetry_span (workspace_id, trace_id, span_id, parent_span_id, start, duration, span_kind, status, name, service, kind,
-        operation, provider, model, input_tokens, output_tokens, cost_usd, attributes)
+    f"""INSERT INTO telemetry_span (workspace_id, trace_id, span_id, parent_span_id, start, duration, span_kind,
+        status, name, service, kind, operation, provider, model, input_tokens, output_tokens, cost_usd, attributes)
     SELECT %(w)s, md5('t' || n / %(per)s)::uuid, n + 1, CASE WHEN n %% %(per)s > 0 THEN n / %(per)s * %(per)s + 1 END,
-        %(begin)s::timestamptz + n * %(apart)s, 0.5, 3, 0, 'chat model-' || n %% 7, 'service-' || n %% 20, 'llm', 'chat', 'openai',
-        'model-' || n %% 7, n %% 9000, n %% 900, 0.001, {_ATTRIBUTES.replace("% ", "%% ")}
+        %(begin)s::timestamptz + n * %(apart)s, 0.5, 3, 0, 'chat model-' || n %% 7, 'service-' || n %% 20, 'llm',
+        'chat', 'openai', 'model-' || n %% 7, n %% 9000, n %% 900, 0.001, {_ATTRIBUTES.replace("% ", "%% ")}
     FROM generate_series(0, %(traces)s::bigint * %(per)s - 1) n""",
-    """INSERT INTO telemetry_trace (workspace_id, trace_id, start, finish, duration, root_name, root_service, has_root, spans, errors, llm_calls,
-        input_tokens, output_tokens, cost_usd, facets, first_seen, last_seen, kept)
-    SELECT %(w)s, md5('t' || n)::uuid, at, at + interval '4 seconds', (n %% 97) * 0.4, 'run ' || n %% 40, 'service-' || n %% 20, true, %(per)s,
-        (n %% 25 = 0)::int, %(per)s, n %% 9000, n %% 900, 0.008, array['service:service-' || n %% 20, 'model:model-' || n %% 7, 'provider:openai',
-        'operation:chat', 'agent:agent-' || n %% 13, 'team:team-' || n %% 5, 'tool:tool-' || n %% 31], at, at, 'share'
-    FROM generate_series(0, %(traces)s - 1) n, LATERAL (SELECT %(begin)s::timestamptz + n * %(per)s * %(apart)s AS at) a""",
+    """INSERT INTO telemetry_trace (workspace_id, trace_id, start, finish, duration, root_name, root_service,
+        has_root, spans, errors, llm_calls, input_tokens, output_tokens, cost_usd, facets, first_seen, last_seen, kept)
+    SELECT %(w)s, md5('t' || n)::uuid, at, at + interval '4 seconds', (n %% 97) * 0.4, 'run ' || n %% 40,
+        'service-' || n %% 20, true, %(per)s, (n %% 25 = 0)::int, %(per)s, n %% 9000, n %% 900, 0.008,
+        array['service:service-' || n %% 20, 'model:model-' || n %% 7, 'provider:openai', 'operation:chat',
+        'agent:agent-' || n %% 13, 'team:team-' || n %% 5, 'tool:tool-' || n %% 31], at, at, 'share'
+    FROM generate_series(0, %(traces)s - 1) n,
+        LATERAL (SELECT %(begin)s::timestamptz + n * %(per)s * %(apart)s AS at) a""",
     """INSERT INTO telemetry_log (workspace_id, digest, at, severity, service, body, trace_id)
     SELECT %(w)s, md5('l' || n)::uuid, %(begin)s::timestamptz + n * %(apart)s, CASE WHEN n %% 50 = 0 THEN 17 ELSE 9 END,
-        'service-' || n %% 20, CASE WHEN n %% 50 = 0 THEN 'request failed with timeout after ' || n || ' ms calling model-' || n %% 7
+        'service-' || n %% 20, CASE WHEN n %% 50 = 0
+        THEN 'request failed with timeout after ' || n || ' ms calling model-' || n %% 7
         ELSE 'request ' || md5(n::text) || ' done in ' || n %% 997 || ' ms' END, md5('t' || n / %(per)s)::uuid
     FROM generate_series(0, %(lines)s - 1) n""",
     """INSERT INTO telemetry_trace (workspace_id, trace_id, start, finish, duration, spans, first_seen, last_seen, kept)
-    SELECT %(w)s, md5('long')::uuid, %(begin)s, %(begin)s::timestamptz + interval '1 hour', 3600, %(long)s, now(), now(), 'share'""",
-    f"""INSERT INTO telemetry_span (workspace_id, trace_id, span_id, parent_span_id, start, duration, span_kind, status, name, service, kind,
-        attributes)
-    SELECT %(w)s, md5('long')::uuid, n + 1, nullif(n / 2, 0), %(begin)s::timestamptz + n * interval '1 second', 1, 1, 0, 'step ' || n, 'service-1',
-        'llm', {_ATTRIBUTES.replace("% ", "%% ")}
+    SELECT %(w)s, md5('long')::uuid, %(begin)s, %(begin)s::timestamptz + interval '1 hour', 3600, %(long)s, now(),
+        now(), 'share'""",
+    f"""INSERT INTO telemetry_span (workspace_id, trace_id, span_id, parent_span_id, start, duration, span_kind,
+        status, name, service, kind, attributes)
+    SELECT %(w)s, md5('long')::uuid, n + 1, nullif(n / 2, 0), %(begin)s::timestamptz + n * interval '1 second', 1, 1,
+        0, 'step ' || n, 'service-1', 'llm', {_ATTRIBUTES.replace("% ", "%% ")}
     FROM generate_series(0, %(long)s - 1) n""",
 )
 

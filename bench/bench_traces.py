@@ -1,6 +1,8 @@
-"""The pages of traces and logs as a browser asks for them, over a day of a million spans and a million lines, and over a tenth of that.
+"""The pages of traces and logs as a browser asks for them, over a day of a million spans and a
+million lines, and over a tenth of that.
 
-Each page is asked for through Django's test client: address, login, queries, template. The list has two filters, of every kind in turn.
+Each page is asked for through Django's test client: address, login, queries, template. The
+list has two filters, of every kind in turn.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""What it costs that the portal traces itself: the CPU time of web server and Postgres for batches over HTTP, with a tenth of them traced and none.
+"""What it costs that the portal traces itself: the CPU time of web server and Postgres for batches over
+HTTP, with a tenth of them traced and none.
 
-Two web servers on one Postgres take turns. While tracing is off nothing of the SDK is loaded (tests/portal/tracing), so that its cost is none.
+Two web servers on one Postgres take turns. While tracing is off nothing of the SDK is loaded
+(tests/portal/tracing), so that its cost is none.
 """
 
 from __future__ import annotations

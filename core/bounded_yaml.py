@@ -8,9 +8,11 @@ MAX_MERGED = 100_000
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, which fails with a YAMLError once merged mappings have more than `MAX_MERGED` pairs together.
+    """PyYAML's safe loader, which fails with a YAMLError once merged mappings have more
+    than `MAX_MERGED` pairs together.
 
-    A list of aliases under `<<` has all pairs of each, so that a few lines of such lists in one another would make millions.
+    A list of aliases under `<<` has all pairs of each, so that a few lines of such lists
+    in one another would make millions.
     """
 
     def __init__(self, text: str) -> None:

@@ -42,7 +42,8 @@ SCHEDULE: dict[str, tuple[str, float]] = {
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
-    """Celery's form of SCHEDULE. A run that waited until the next was due is dropped, so no pile builds up without a worker."""
+    """Celery's form of SCHEDULE. A run that waited until the next was due is dropped, so
+    no pile builds up without a worker."""
     return {
         name: {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expires": seconds}}
         for name, (task, seconds) in SCHEDULE.items()
@@ -69,8 +70,8 @@ def broker(broker_url: str, database_url: str) -> dict[str, Any]:
 def pgmq_parameters(database_url: str) -> str:
     """The database in the form that the pgmq client takes.
 
-    It splits libpq's `name=value` form into its five fields and joins them again without quoting, so each value is quoted
-    twice: once for its parser, once for libpq. What is not among the five (sslmode …) rides on the password.
+    It splits libpq's `name=value` form into its five fields and joins them again without quoting, so each value is
+    quoted twice: once for its parser, once for libpq. What is not among the five (sslmode …) rides on the password.
     """
     parameters = {
         "host": "",

@@ -65,7 +65,8 @@ def beat(name: str, now: datetime) -> None:
             """
             INSERT INTO portal_heartbeat AS old (name, seen_at, since) VALUES (%(name)s, %(now)s, %(now)s)
             ON CONFLICT (name) DO UPDATE SET
-                since = CASE WHEN excluded.seen_at - old.seen_at > make_interval(secs => %(gap)s) THEN excluded.seen_at ELSE old.since END,
+                since = CASE WHEN excluded.seen_at - old.seen_at > make_interval(secs => %(gap)s) THEN excluded.seen_at
+                    ELSE old.since END,
                 seen_at = greatest(old.seen_at, excluded.seen_at)
             """,
             {"name": name, "now": now, "gap": HEARTBEAT_GAP.total_seconds()},

@@ -175,8 +175,8 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
-# A key is an account at an address, or in a browser that signed in before (portal.people.attempts), never an account alone: else anybody
-# could keep somebody else from signing in.
+# A key is an account at an address, or in a browser that signed in before (portal.people.attempts), never an account
+# alone: else anybody could keep somebody else from signing in.
 ACCOUNT_RATE_LIMITS = {
     "login": None,
     "login_failed": "10/m/key,60/h/key,100/m/ip,600/h/ip",

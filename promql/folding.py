@@ -1,6 +1,7 @@
 """A source in which the groups that nobody looks at are one: a chart draws the largest and the others together.
 
-All queries over it see the others as one more value of the labels, so that a ratio or a quantile of theirs is the true one.
+All queries over it see the others as one more value of the labels, so that a ratio or a
+quantile of theirs is the true one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,8 @@ from promql.source import Block, Fold, Hints, Source, SumNeed, snapshot_of, sums
 
 
 class FoldedSource:
-    """Another source, folded. Queries must sum by all of the fold's names: without that, series would have the same labels."""
+    """Another source, folded. Queries must sum by all of the fold's names: without that,
+    series would have the same labels."""
 
     def __init__(self, inner: Source, fold: Fold) -> None:
         self._inner, self._fold = inner, fold

@@ -40,8 +40,8 @@ class Span:
 
 @dataclass
 class Needs:
-    """What a query needs, by the identity of its nodes: the samples of selectors, and the sums that the source may have. With each sum
-    stands the selector that it makes needless."""
+    """What a query needs, by the identity of its nodes: the samples of selectors, and the sums that the source may
+    have. With each sum stands the selector that it makes needless."""
 
     samples: dict[int, Need] = field(default_factory=dict)
     sums: dict[int, tuple[SumNeed, int]] = field(default_factory=dict)

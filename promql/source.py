@@ -74,9 +74,11 @@ class Fold:
 
 @dataclass(frozen=True)
 class SumNeed:
-    """`sum by (grouping) (func(metric{matchers}[range]))`, `func` being rate or increase, at times (ms) that already are less the offset.
+    """`sum by (grouping) (func(metric{matchers}[range]))`, `func` being rate or increase, at
+    times (ms) that already are less the offset.
 
-    With `by` false the sum is `without (grouping)`. With a fold, which is by some of the grouping, the groups outside it are one.
+    With `by` false the sum is `without (grouping)`. With a fold, which is by some of the
+    grouping, the groups outside it are one.
     """
 
     matchers: tuple[Matcher, ...]
@@ -105,7 +107,8 @@ class Summing(Source, Protocol):
     """A source that can sum by itself, with less work than it takes to hand over each series."""
 
     def summed(self, need: SumNeed) -> Block | None:
-        """The sums at the times of `need`, those that are there marked as present; None to have it evaluated over the series."""
+        """The sums at the times of `need`, those that are there marked as present; None
+        to have it evaluated over the series."""
         ...
 
 

@@ -1,4 +1,5 @@
-"""What tests that send records share, fixtures of every folder: committed tables, a workspace, a key, a clock, records."""
+"""What tests that send records share, fixtures of every folder: committed tables, a
+workspace, a key, a clock, records."""
 
 import json
 import uuid
@@ -27,10 +28,13 @@ from usage.catalog import KINDS
 NOW = datetime(2026, 3, 2, 10, 7, 30, tzinfo=UTC)
 
 TABLES = (
-    "usage_record, usage_event_seen, usage_span_seen, usage_rollup_15s, usage_chunk_15s, usage_rollup_5m, usage_rollup_1h, usage_gauge_sample, usage_receipt,"
-    " usage_dimension, usage_total, usage_dirtybucket, usage_watermark, accounts_request_count, accounts_apikey, accounts_workspace,"
+    "usage_record, usage_event_seen, usage_span_seen, usage_rollup_15s, usage_chunk_15s, usage_rollup_5m, "
+    "usage_rollup_1h, usage_gauge_sample, usage_receipt,"
+    " usage_dimension, usage_total, usage_dirtybucket, usage_watermark, accounts_request_count, accounts_apikey, "
+    "accounts_workspace,"
     " accounts_membership, usage_deadletter, usage_missingusage, usage_price, usage_budget, usage_demotraffic,"
-    " telemetry_span, telemetry_trace, telemetry_log, telemetry_service, telemetry_stream, telemetry_sampled, telemetry_waiting, telemetry_unread_metric"
+    " telemetry_span, telemetry_trace, telemetry_log, telemetry_service, telemetry_stream, telemetry_sampled, "
+    "telemetry_waiting, telemetry_unread_metric"
 )
 
 
@@ -48,7 +52,8 @@ def tables(transactional_db: None, spool_folder: Path) -> Iterator[None]:
         cursor.execute(
             "INSERT INTO usage_watermark (generation, generation_at, floor_15s, floor_5m, floor_1h)"
             " SELECT max(substring(c.relname FROM '[0-9]+$')::int), %s, '-infinity', '-infinity', '-infinity'"
-            " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'usage_event_seen'::regclass",
+            " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+            " WHERE i.inhparent = 'usage_event_seen'::regclass",
             [NOW],
         )
     forget()
@@ -154,7 +159,8 @@ def measures(table: str = "usage_total") -> dict[str, float]:
     found = {}
     for name, offset in KINDS["llm_call"].offsets.items():
         found[name] = scalar(
-            f"SELECT coalesce(sum(measures[{offset + 1}]), 0) FROM {table} t JOIN usage_dimension d ON d.id = t.dimension_id"
+            f"SELECT coalesce(sum(measures[{offset + 1}]), 0) FROM {table} t"
+            " JOIN usage_dimension d ON d.id = t.dimension_id"
             " WHERE d.kind = 'llm_call'"
         )
     return found

@@ -39,7 +39,8 @@ def hidden_imports(tree: ast.AST) -> list[int]:
 
 @pytest.fixture(scope="module")
 def trees() -> dict[str, ast.Module]:
-    """Every file's syntax tree by its path. One test looks at all files: a test for each would be a third of the suite's."""
+    """Every file's syntax tree by its path. One test looks at all files: a test for each
+    would be a third of the suite's."""
     return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in FILES}
 
 

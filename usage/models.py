@@ -1,7 +1,7 @@
 """The tables of records, series, keys and prices.
 
-Tables that grow with time (`managed = False`) are partitioned by time; migration 0002 makes them, `usage.store.partitions` their
-partitions. Their `id` is for the admin's lists only.
+Tables that grow with time (`managed = False`) are partitioned by time; migration 0002 makes them,
+`usage.store.partitions` their partitions. Their `id` is for the admin's lists only.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Record(models.Model):
 
 
 class Rollup(models.Model):
-    """Measures of a dimension in a bucket of time, laid out by `usage.catalog.KINDS`. Buckets are named by their start."""
+    """Measures of a dimension in a bucket of time, laid out by `usage.catalog.KINDS`.
+    Buckets are named by their start."""
 
     id = models.BigIntegerField(primary_key=True)
     bucket = models.DateTimeField()
@@ -197,7 +198,8 @@ class Receipt(models.Model):
 
 
 class DeadLetter(models.Model):
-    """A batch that could not be stored for a reason that trying again does not mend. An operator looks and replays it."""
+    """A batch that could not be stored for a reason that trying again does not mend. An
+    operator looks and replays it."""
 
     receipt = models.UUIDField(unique=True)
     key = models.ForeignKey(ApiKey, on_delete=models.SET_NULL, null=True, related_name="+")

@@ -268,7 +268,8 @@ class SilenceSerializer(serializers.ModelSerializer[Silence]):
 
 @extend_schema(tags=["alerts"])
 class Silences(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.CreateModelMixin, Resource[Silence]):
-    """Silences that hold or will, those of the caller's workspaces and of all alerts; `expired` lists those that are over."""
+    """Silences that hold or will, those of the caller's workspaces and of all alerts;
+    `expired` lists those that are over."""
 
     queryset = Silence.objects.all()
     serializer_class = SilenceSerializer
@@ -313,7 +314,8 @@ class Silences(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.CreateMo
     @extend_schema(request=SilenceSerializer, responses=SilenceSerializer)
     @action(detail=True, methods=["post"])
     def replace(self, request: Request, pk: str) -> Response:
-        """Change it, as Alertmanager does: what cannot be changed any more is expired and a new one made, whose id is in the answer."""
+        """Change it, as Alertmanager does: what cannot be changed any more is expired and a
+        new one made, whose id is in the answer."""
         silence = self.get_object()
         require_silence(changer_of(self.actor), matchers_of(silence))
         asked = self.get_serializer(data=request.data)
@@ -331,7 +333,8 @@ class Silences(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.CreateMo
 
 
 class RoutingSerializer(serializers.Serializer[Any]):
-    """The routing in force, as an Alertmanager configuration in YAML whose receivers name channels; empty: each rule chooses."""
+    """The routing in force, as an Alertmanager configuration in YAML whose receivers
+    name channels; empty: each rule chooses."""
 
     text = serializers.CharField(max_length=1_000_000, trim_whitespace=False)
     left_out = serializers.ListField(

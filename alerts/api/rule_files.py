@@ -31,7 +31,9 @@ class RuleFileSerializer(serializers.Serializer[Any]):
     text = serializers.CharField(
         max_length=LONGEST,
         trim_whitespace=False,
-        help_text="A rule file of Prometheus or vmalert, a provisioning file of Grafana, or rules in the simple format.",
+        help_text=(
+            "A rule file of Prometheus or vmalert, a provisioning file of Grafana, or rules in the simple format."
+        ),
     )
     workspace = serializers.CharField(
         max_length=100, required=False, allow_null=True, default=None, help_text="By slug; null: the whole portal's."

@@ -85,13 +85,17 @@ class UnmatchedSerializer(serializers.Serializer[Any]):
     selector = serializers.CharField()
     kind = serializers.ChoiceField(
         choices=["unknown", "empty", "labels"],
-        help_text="unknown: there is no such metric. empty: it has no series yet. labels: it has some, but none with these labels.",
+        help_text=(
+            "unknown: there is no such metric. empty: it has no series yet. labels: it has some, but none "
+            "with these labels."
+        ),
     )
     like = serializers.CharField(required=False, help_text="A metric whose name is nearly the same.")
 
 
 class RuleSerializer(OwnedSerializer[Rule]):
-    """An alerting rule, or with `record` a recording rule. `expr` is PromQL in which `$threshold` stands for the threshold."""
+    """An alerting rule, or with `record` a recording rule. `expr` is PromQL in which
+    `$threshold` stands for the threshold."""
 
     group = serializers.SlugRelatedField(slug_field="name", queryset=RuleGroup.objects.all())
     runbook = OwnedName(slug_field="slug", queryset=Runbook.objects.all(), allow_null=True, required=False)
@@ -225,7 +229,8 @@ class UndoSerializer(serializers.Serializer[Any]):
 
 
 class BlankSerializer(serializers.Serializer[Any]):
-    """A place of a template that is filled in: one of `choices`, or several (`takes_many`), or a number where there are none."""
+    """A place of a template that is filled in: one of `choices`, or several
+    (`takes_many`), or a number where there are none."""
 
     name = serializers.CharField()
     title = serializers.CharField(source="label")

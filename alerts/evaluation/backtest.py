@@ -1,4 +1,5 @@
-"""What a rule would have done: its expression over a stretch of the past, with `for` and keep-firing applied as the evaluation does."""
+"""What a rule would have done: its expression over a stretch of the past, with `for` and
+keep-firing applied as the evaluation does."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ SHOWN_EPISODES = 12
 
 @dataclass(frozen=True)
 class Episode:
-    """One alert that would have fired: label set, when (epoch ms; `ended_ms` None while it lasts), and its highest or lowest value."""
+    """One alert that would have fired: label set, when (epoch ms; `ended_ms` None while it
+    lasts), and its highest or lowest value."""
 
     labels: promql.Labels
     pending_ms: int
@@ -30,7 +32,8 @@ class Episode:
 
 @dataclass(frozen=True)
 class Backtest:
-    """A rule over the past. `measured` and `limit` are the two sides of its condition, where it is one (`comparison`)."""
+    """A rule over the past. `measured` and `limit` are the two sides of its condition,
+    where it is one (`comparison`)."""
 
     times: Ints
     labels: list[promql.Labels]
@@ -72,7 +75,8 @@ class Backtest:
 
 
 def step_of(span_ms: int, interval_seconds: int) -> int:
-    """The distance of the evaluations of a backtest (ms): the group's interval, or a multiple of it over a long time."""
+    """The distance of the evaluations of a backtest (ms): the group's interval, or a
+    multiple of it over a long time."""
     interval = interval_seconds * 1000
     return interval * -(-span_ms // (interval * MAX_STEPS))
 

@@ -1,6 +1,8 @@
-"""8 alert rules, what: a rule's expression at its slots, and the labels and annotations of the alerts that its result means.
+"""8 alert rules, what: a rule's expression at its slots, and the labels and annotations
+of the alerts that its result means.
 
-Whatever goes wrong with a rule is that rule's error: nothing here raises for one rule what would keep others from being evaluated.
+Whatever goes wrong with a rule is that rule's error: nothing here raises for one rule
+what would keep others from being evaluated.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ def evaluate_rule(rule: Rule, slots: list[dt.datetime], source: promql.Source) -
 
 
 def evaluate_slots(rule: Rule, slots: list[dt.datetime], source: promql.Source) -> Outcome:
-    """The rule's result at each slot: as one query over all of them, or one by one where that fails or would mean something else.
+    """The rule's result at each slot: as one query over all of them, or one by one where
+    that fails or would mean something else.
 
     The queries one by one may take twice as long as one query may; then the slots that are left fail.
     """
@@ -131,7 +134,8 @@ def internal_error(error: BaseException) -> str:
 
 
 def _samples(rule: Rule, result: promql.Result, columns: int) -> list[list[Sample]]:
-    """The samples of each column under their final labels. Raises RuleFailed when two of a column have the same, or a recording rule has too many."""
+    """The samples of each column under their final labels. Raises RuleFailed when two of a column have the
+    same, or a recording rule has too many."""
     changing = not rule.record and any(uses_value(text) for text in rule.all_labels.values())
     kind = "rule" if rule.record else "alert"
     found: list[dict[str, Sample]] = [{} for _ in range(columns)]
@@ -151,8 +155,9 @@ def _samples(rule: Rule, result: promql.Result, columns: int) -> list[list[Sampl
 
 
 def identify(rule: Rule, labels: dict[str, str], value: float) -> tuple[str, dict[str, str]]:
-    """An alert's fingerprint and labels: those of the result without the metric's name, the rule's over them, and alertname; those of a workspace's
-    rule name it, whatever the rule says. Of a recorded series: the same without severity and alertname, and no label is a template."""
+    """An alert's fingerprint and labels: those of the result without the metric's name, the rule's over them, and
+    alertname; those of a workspace's rule name it, whatever the rule says. Of a recorded series: the same without
+    severity and alertname, and no label is a template."""
     result = {name: text for name, text in labels.items() if name != "__name__"}
     whose = {} if rule.workspace is None else {"workspace": rule.workspace.slug}
     if rule.record:
@@ -167,7 +172,8 @@ def identify(rule: Rule, labels: dict[str, str], value: float) -> tuple[str, dic
 
 
 def apply(state: RuleState, outcome: Outcome, slots: list[dt.datetime], now: dt.datetime) -> None:
-    """Bring the rule's alerts through the slots. At a slot that failed, they stay as they are; past the group's limit they all end."""
+    """Bring the rule's alerts through the slots. At a slot that failed, they stay as they
+    are; past the group's limit they all end."""
     if state.rule.record:
         return
     limit = state.rule.group.limit

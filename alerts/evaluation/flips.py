@@ -17,7 +17,8 @@ UPDATE_ALERTS = """
 UPDATE alerts_alert AS alert
 SET state = new.state, value = new.value, annotations = new.annotations, fired_at = new.fired_at,
     missing_since = new.missing_since, ended_at = new.ended_at
-FROM unnest(%s::bigint[], %s::text[], %s::float8[], %s::jsonb[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+FROM unnest(%s::bigint[], %s::text[], %s::float8[], %s::jsonb[], %s::timestamptz[], %s::timestamptz[],
+    %s::timestamptz[])
     AS new (id, state, value, annotations, fired_at, missing_since, ended_at)
 WHERE alert.id = new.id
 """
@@ -33,7 +34,8 @@ WHERE rule.id = new.id
 
 
 def write(states: Sequence[RuleState], now: dt.datetime) -> None:
-    """Store new and changed alerts and their flips, bring these into incidents; after the commit, wake the channels concerned."""
+    """Store new and changed alerts and their flips, bring these into incidents; after
+    the commit, wake the channels concerned."""
     # An episode that ended makes room for the next one of the same labels: changes go first.
     _update_alerts([alert for state in states for alert in state.touched.values()])
     Alert.objects.bulk_create([alert for state in states for alert in state.created])

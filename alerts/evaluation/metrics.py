@@ -1,4 +1,5 @@
-"""What /metrics says of the rules' evaluation, in Prometheus's own terms for it: from the rows of groups and rules, so that every replica says the same."""
+"""What /metrics says of the rules' evaluation, in Prometheus's own terms for it: from the rows of groups and
+rules, so that every replica says the same."""
 
 from __future__ import annotations
 
@@ -36,8 +37,9 @@ ALL = (*GAUGES.items(), SAMPLES, *((f"{name}_total", text) for name, text in (MI
 
 
 class RuleRows(msgspec.Struct):
-    """What the metrics are made of. In use: name, last evaluated slot (Unix seconds) and interval of groups with a rule that is on; `groups`:
-    name, seconds of the last evaluation and slots missed; `rules`: group, name, slots evaluated and failed, series in the last result."""
+    """What the metrics are made of. In use: name, last evaluated slot (Unix seconds) and interval of groups with a rule
+    that is on; `groups`: name, seconds of the last evaluation and slots missed; `rules`: group, name, slots evaluated
+    and failed, series in the last result."""
 
     in_use: list[tuple[str, float, float]] = []
     groups: list[tuple[str, float | None, int]] = []
@@ -55,7 +57,8 @@ def read_rows() -> RuleRows:
 
 
 def groups_in_use() -> list[tuple[str, float, float]]:
-    """Name, last evaluated slot (Unix seconds; when it was made, before the first) and interval of each group with a rule that is on."""
+    """Name, last evaluated slot (Unix seconds; when it was made, before the first) and interval
+    of each group with a rule that is on."""
     groups = RuleGroup.objects.filter(rules__enabled=True).distinct()
     rows = groups.annotate(since=Coalesce("evaluated_until", "created_at")).order_by("name")
     return [

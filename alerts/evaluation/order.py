@@ -1,4 +1,5 @@
-"""8 alert rules, in which order: groups that record come before those that read it, and slow groups after the others."""
+"""8 alert rules, in which order: groups that record come before those that read it, and
+slow groups after the others."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from alerts.rules.expression import ExpressionError
 from alerts.rules.expression import expand as fill_threshold
 from promql.labels import METRIC_NAME
 
-# A group that took longer (s) at its last evaluation comes last in a tick, and is written apart, so that it delays no other.
+# A group that took longer (s) at its last evaluation comes last in a tick, and is
+# written apart, so that it delays no other.
 SLOW_SECONDS = 1.0
 
 

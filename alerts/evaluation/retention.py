@@ -1,4 +1,5 @@
-"""What may be forgotten: alerts that never fired (those that did are history, and few), and what was recorded long ago."""
+"""What may be forgotten: alerts that never fired (those that did are history, and few),
+and what was recorded long ago."""
 
 import datetime as dt
 
@@ -22,7 +23,8 @@ def forget_unfired(now: dt.datetime, batch: int = BATCH) -> int:
 
 
 def forget_recorded(now: dt.datetime, batch: int = BATCH) -> int:
-    """Delete recorded samples that are older than 5-minute rollups become; how many slots of rules. A slot is one row, however many series it has."""
+    """Delete recorded samples that are older than 5-minute rollups become; how many slots of rules. A slot
+    is one row, however many series it has."""
     old = RecordedSlot.objects.filter(at__lt=now - dt.timedelta(days=settings.PORTAL.retention_5m_days)).order_by("at")
     forgotten = 0
     while ids := list(old.values_list("pk", flat=True)[:batch]):

@@ -1,8 +1,8 @@
 """8 alert rules, when: the slots of a group, those that are due, and whether a group has fallen behind.
 
-A slot is a multiple of the group's interval since the Unix epoch; with PORTAL_EVALUATION_JITTER each group's slots are shifted by a part of
-its interval that depends on its name, so that not all groups are due at once. A slot is due once the clock has passed it by the evaluation delay, so
-that records which arrive a little late still count.
+A slot is a multiple of the group's interval since the Unix epoch; with PORTAL_EVALUATION_JITTER each group's slots are
+shifted by a part of its interval that depends on its name, so that not all groups are due at once. A slot is due once
+the clock has passed it by the evaluation delay, so that records which arrive a little late still count.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Slots:
 
 
 def due_slots(interval: int, until: dt.datetime | None, now: dt.datetime, shift: int = 0) -> Slots:
-    """The slots after `until` that are due at `now`. A group never evaluated begins with the newest. `shift` is the group's (s)."""
+    """The slots after `until` that are due at `now`. A group never evaluated begins with
+    the newest. `shift` is the group's (s)."""
     newest = slot_before(now - evaluation_delay(), interval, shift)
     step = dt.timedelta(seconds=interval)
     if until is None:

@@ -1,5 +1,5 @@
-"""What the rules of a tick may read: the portal's rules everything, a workspace's rule the records of that workspace; and what the recording
-rules of the same tick have found so far."""
+"""What the rules of a tick may read: the portal's rules everything, a workspace's rule the records of that workspace;
+and what the recording rules of the same tick have found so far."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""6 series, of alerts: `ALERTS` and `ALERTS_FOR_STATE` as Prometheus keeps them, from the rows of alerts, beside the catalog's series and
-what recording rules made; and when each rule group was evaluated last.
+"""6 series, of alerts: `ALERTS` and `ALERTS_FOR_STATE` as Prometheus keeps them, from the rows of alerts, beside the
+catalog's series and what recording rules made; and when each rule group was evaluated last.
 
-`ALERTS{<the alert's labels>, alertstate="pending" or "firing"}` is 1 while that is so; `ALERTS_FOR_STATE{<the alert's labels>}` is the
-time (Unix seconds) since when its condition holds. Both have a sample every 15 s from the slot at which the state began, and end with a
-stale mark, so that an alert which resolved does not linger for the look-back.
+`ALERTS{<the alert's labels>, alertstate="pending" or "firing"}` is 1 while that is so; `ALERTS_FOR_STATE{<the alert's
+labels>}` is the time (Unix seconds) since when its condition holds. Both have a sample every 15 s from the slot at
+which the state began, and end with a stale mark, so that an alert which resolved does not linger for the look-back.
 
-Of rule groups only the present is known: their series have samples for the last minute alone. So slots that are made up for after a
-downtime find none, and do not take the downtime for a group that stands still.
+Of rule groups only the present is known: their series have samples for the last minute alone. So slots that are made up
+for after a downtime find none, and do not take the downtime for a group that stands still.
 """
 
 from __future__ import annotations
@@ -33,13 +33,15 @@ from usage.series.source import MAX_CELLS, PostgresSource, split_name
 
 ALERTS, FOR_STATE = "ALERTS", "ALERTS_FOR_STATE"
 OWN = (ALERTS, FOR_STATE, LAST_EVALUATION, INTERVAL)
-# Beside the evaluation delay: as long as a tick may be late, and shorter than the `for` of the rule that reads these series.
+# Beside the evaluation delay: as long as a tick may be late, and shorter than the `for`
+# of the rule that reads these series.
 PRESENT = dt.timedelta(seconds=45)
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A series of an alert with one value from `start` until before `end` (epoch seconds; `end` None while it lasts)."""
+    """A series of an alert with one value from `start` until before `end`
+    (epoch seconds; `end` None while it lasts)."""
 
     labels: dict[str, str]
     value: float
@@ -48,7 +50,8 @@ class Stretch:
 
 
 class PortalSource:
-    """The catalog's series and the alerts' own. `workspaces` None: all, else only alerts that name one of them; `now` in epoch seconds."""
+    """The catalog's series and the alerts' own. `workspaces` None: all, else only alerts that
+    name one of them; `now` in epoch seconds."""
 
     def __init__(
         self, workspaces: Collection[str] | None = None, now: float | None = None, records: Listing | None = None
@@ -94,7 +97,8 @@ class PortalSource:
 
 
 class PortalEngine(PortalSource):
-    """The same where another server has the catalog's series: it evaluates every query that names no metric of the portal's own."""
+    """The same where another server has the catalog's series: it evaluates every query
+    that names no metric of the portal's own."""
 
     def __init__(self, records: Engine) -> None:
         super().__init__(records=records)
@@ -146,7 +150,8 @@ def stretches(
     end: float | None,
     now: float,
 ) -> list[Stretch]:
-    """What matches between two times (epoch seconds; None: ever): of the groups, then of the alerts, the oldest first."""
+    """What matches between two times (epoch seconds; None: ever): of the groups, then of
+    the alerts, the oldest first."""
     wanted = set(names(matchers))
     found: list[Stretch] = []
     if wanted & {LAST_EVALUATION, INTERVAL}:

@@ -1,7 +1,9 @@
-"""How alerts go from one state to the next: Prometheus's states, for all alerts of a rule at once. Knows no database and no labels.
+"""How alerts go from one state to the next: Prometheus's states, for all alerts of a rule
+at once. Knows no database and no labels.
 
-The one place where `for` and `keep_firing_for` are applied: the evaluation (`states`), what a rule would have done (`backtest`) and the
-unit tests of rule files (`alerts.rulefiles.evaluation`) all come here. Source: prometheus `rules/alerting.go`, `Eval`.
+The one place where `for` and `keep_firing_for` are applied: the evaluation (`states`), what a rule would
+have done (`backtest`) and the unit tests of rule files (`alerts.rulefiles.evaluation`) all come here.
+Source: prometheus `rules/alerting.go`, `Eval`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class Holding:
 
 @dataclass(frozen=True)
 class States:
-    """Alerts at one time, an element each: the state, since when (Unix ms) there is a sample, and since when it is missing while the alert goes on firing."""
+    """Alerts at one time, an element each: the state, since when (Unix ms) there is a sample, and since when it is
+    missing while the alert goes on firing."""
 
     codes: Codes
     active_ms: Ints
@@ -51,8 +54,8 @@ class States:
     def advance(self, has_sample: Bools, now_ms: int, holding: Holding) -> States:
         """The alerts after an evaluation in which those of `has_sample` are in the rule's result.
 
-        An alert whose `for` was raised above its age is pending again. One that is pending ends at the first miss; one that fires goes on for
-        as long as it is kept.
+        An alert whose `for` was raised above its age is pending again. One that is pending ends at the first miss; one
+        that fires goes on for as long as it is kept.
         """
         active = np.where(has_sample & (self.codes == INACTIVE), now_ms, self.active_ms)
         gone = ~has_sample & (self.codes == FIRING)

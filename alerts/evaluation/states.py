@@ -1,4 +1,5 @@
-"""What becomes of a rule's alerts at one slot, as changes of `Alert` objects and new `Flip` objects. `state_machine` decides; nothing here touches a database."""
+"""What becomes of a rule's alerts at one slot, as changes of `Alert` objects and new `Flip` objects. `state_machine`
+decides; nothing here touches a database."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ class RuleState:
             self._move(alert, code, slot, now)
 
     def count_at(self, slot: dt.datetime, samples: Iterable[Sample]) -> int:
-        """How many alerts there would be after this result: those with a sample, and those that keep firing without one."""
+        """How many alerts there would be after this result: those with a sample, and
+        those that keep firing without one."""
         found = {sample.fingerprint for sample in samples}
         missing = [alert for fingerprint, alert in self.open.items() if fingerprint not in found]
         if not missing:

@@ -1,4 +1,5 @@
-"""Which threshold would have given about so many alerts a week: the past, judged by the engine's states at one threshold after the other."""
+"""Which threshold would have given about so many alerts a week: the past, judged by the engine's
+states at one threshold after the other."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ MAX_CELLS = 2_000_000
 
 
 def suggested_threshold(test: Backtest, holding: Holding, per_week: float = 1.0) -> float | None:
-    """The threshold nearest to what is ordinary at which the rule would have fired at most `per_week` times a week; rounded to two digits, away from
-    it. None where the rule is no comparison with a number, or nothing was measured."""
+    """The threshold nearest to what is ordinary at which the rule would have fired at most `per_week` times a week;
+    rounded to two digits, away from it. None where the rule is no comparison with a number, or nothing was measured."""
     comparison, measured = test.comparison, test.measured
     if comparison is None or comparison.number is None or not 0 < measured.values.size <= MAX_CELLS:
         return None

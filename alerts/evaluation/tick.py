@@ -1,10 +1,11 @@
 """8 alert rules, once: every due slot of every group is evaluated once, in order, at its own time, whoever ticks.
 
-The rules of a tick are queried on one snapshot of the data, apart from any writing. Then, group by group, a transaction writes the
-flips and moves `evaluated_until`, if it still is where it was: of several workers one succeeds, and one that dies leaves everything as
-it was for the next tick.
+The rules of a tick are queried on one snapshot of the data, apart from any writing. Then, group by group, a transaction
+writes the flips and moves `evaluated_until`, if it still is where it was: of several workers one succeeds, and one that
+dies leaves everything as it was for the next tick.
 
-Locks are always taken in one order, here and where rules are saved (`alerts.rules.locks`): the group's row, its rules' by id, then alerts.
+Locks are always taken in one order, here and where rules are saved (`alerts.rules.locks`): the
+group's row, its rules' by id, then alerts.
 """
 
 from __future__ import annotations
@@ -36,13 +37,14 @@ from core.pg.snapshot import snapshot
 
 logger = logging.getLogger(__name__)
 LOCK = AdvisoryLock(1_634_493_810)  # of who evaluates a group: spares double work; what counts is decided by `_claim`
-# A tick writes what it has found once it has queried for so long (seconds), and goes on with a new snapshot: what a worker that
-# dies takes with it stays small, and the newest data are not older than that.
+# A tick writes what it has found once it has queried for so long (seconds), and goes on with a new snapshot: what a
+# worker that dies takes with it stays small, and the newest data are not older than that.
 SNAPSHOT_SECONDS = 5.0
 
 
 def tick(now: dt.datetime, source: promql.Source, of_workspace: SourceOf = workspace_source) -> int:
-    """Evaluate what is due; how many slots that was. Groups fail apart: one that raises is logged, and tried at the next tick.
+    """Evaluate what is due; how many slots that was. Groups fail apart: one that raises
+    is logged, and tried at the next tick.
 
     `source` is what the portal's rules read, `of_workspace` gives what those of a workspace read.
     """
@@ -68,7 +70,8 @@ def evaluate_group(
 def _evaluate(
     groups: Sequence[tuple[int, bool]], now: dt.datetime, source: promql.Source, of_workspace: SourceOf
 ) -> int:
-    """Evaluate groups, each given with whether it is slow: query for a while on one snapshot, write, and so on until none is left.
+    """Evaluate groups, each given with whether it is slow: query for a while on one
+    snapshot, write, and so on until none is left.
 
     What the others found is written before a slow group is begun, so that it delays none of them.
     """
@@ -78,7 +81,8 @@ def _evaluate(
         with ExitStack() as held:
             evaluated: list[Work] = []
             with snapshot(settings.PORTAL.rule_timeout):
-                # What is remembered of the reads lives as long as the snapshot, so that every rule sees one state of the data.
+                # What is remembered of the reads lives as long as the snapshot, so that
+                # every rule sees one state of the data.
                 scopes = Scopes([group_id for group_id, _ in waiting], source, of_workspace)
                 until = time.monotonic() + SNAPSHOT_SECONDS
                 while waiting and time.monotonic() < until and not (evaluated and waiting[0][1]):
@@ -118,8 +122,8 @@ def _begin(group_id: int, now: dt.datetime, held: ExitStack) -> Work | None:
 
 @with_retries
 def _write(work: Work, now: dt.datetime) -> int:
-    """Write what the group's evaluation found; how many slots. 0, and nothing is written, when somebody else has evaluated them or
-    a rule was changed meanwhile: the next tick asks the new one."""
+    """Write what the group's evaluation found; how many slots. 0, and nothing is written, when somebody else has
+    evaluated them or a rule was changed meanwhile: the next tick asks the new one."""
     slots, group = work.slots, work.group
     with transaction.atomic():
         unchanged = lock_group(group.pk) == sorted((rule.pk, rule.version) for rule in work.rules)
@@ -157,7 +161,8 @@ def open_states(rules: Sequence[Rule]) -> list[RuleState]:
 
 
 def _advance(state: RuleState, outcome: Outcome, slots: list[dt.datetime], now: dt.datetime) -> Outcome:
-    """Bring the rule's alerts through the slots. Where that fails they stay as they are, and the outcome has the reason."""
+    """Bring the rule's alerts through the slots. Where that fails they stay as they are,
+    and the outcome has the reason."""
     try:
         apply(state, outcome, slots, now)
     except Exception as error:
@@ -170,7 +175,8 @@ def _advance(state: RuleState, outcome: Outcome, slots: list[dt.datetime], now: 
 def _write_states(
     states: Sequence[RuleState], outcomes: Sequence[Outcome], slots: list[dt.datetime], now: dt.datetime
 ) -> list[Outcome]:
-    """Write all rules' alerts and flips at once; where Postgres refuses that, rule by rule, and the outcome of the refused one has the reason."""
+    """Write all rules' alerts and flips at once; where Postgres refuses that, rule by rule, and the
+    outcome of the refused one has the reason."""
     try:
         with transaction.atomic():
             flips.write(states, now)
@@ -183,7 +189,8 @@ def _write_states(
 
 
 def _write_recorded(work: Work, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Write what the recording rules found; where Postgres refuses that, rule by rule, and the outcome of the refused one has the reason."""
+    """Write what the recording rules found; where Postgres refuses that, rule by rule, and the
+    outcome of the refused one has the reason."""
     found = work.recorded()
     try:
         with transaction.atomic():

@@ -1,4 +1,5 @@
-"""8 alert rules, a group at a time: its rules at its due slots, in their order, each seeing what those before it recorded."""
+"""8 alert rules, a group at a time: its rules at its due slots, in their order, each
+seeing what those before it recorded."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class Work:
     seconds: float = 0.0
 
     def recorded(self) -> list[Recorded]:
-        """What its recording rules found, to be written; a rule that is off gets one empty row, which ends its series."""
+        """What its recording rules found, to be written; a rule that is off gets one
+        empty row, which ends its series."""
         return [
             one
             for pair in zip(self.rules, self.outcomes, strict=True)

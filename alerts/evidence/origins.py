@@ -51,7 +51,8 @@ def origin_window(alert: Alert, now: dt.datetime) -> Window:
 
 
 def counted_by(rule: Rule) -> tuple[Family, dict[str, str]] | None:
-    """The metric that the rule's condition measures, the first one in it that counts records, and the labels that it asks for."""
+    """The metric that the rule's condition measures, the first one in it that counts
+    records, and the labels that it asks for."""
     try:
         expr = expand(rule.expr, rule.threshold)
     except ValueError:

@@ -72,7 +72,8 @@ def behind(alert: Alert, slugs: Collection[str] | None, now: dt.datetime) -> Beh
 
 
 def ways_of(family: Family | None) -> list[Shows]:
-    """What shows a metric's fault, the best first: the slowest, costliest or largest, calls without usage, else those with most errors."""
+    """What shows a metric's fault, the best first: the slowest, costliest or largest, calls
+    without usage, else those with most errors."""
     name = family.name if family else ""
     errors = Shows("errors", "those with most errors")
     if "cost" in name:

@@ -1,4 +1,5 @@
-"""What a file of rules says, whatever its format: groups and rules that could be made here, and what was not understood."""
+"""What a file of rules says, whatever its format: groups and rules that could be made
+here, and what was not understood."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ UNSAID_OF_GROUP = frozenset({"query_offset_seconds", "limit", "labels"})
 
 @dataclass
 class GroupDraft:
-    """A group as a file has it. `interval_seconds` None: the file does not say; in a format with `interval_step` it is a multiple of that.
+    """A group as a file has it. `interval_seconds` None: the file does not say; in a format with
+    `interval_step` it is a multiple of that.
 
     `unsaid` are fields for which the format has no word: what the portal has stays.
     """
@@ -32,9 +34,9 @@ class GroupDraft:
 class RuleDraft:
     """A rule as a file has it. `name` is the label alertname, or the metric of one that records (`is_recording`).
 
-    `labels` hold severity as any other label. `unsaid` are fields for which the format has no word: what the portal has stays. `nodes` are
-    Grafana's queries and expressions, of which `expr` was made. `enabled` None: the format does not say. `origin` is what the file says and the portal has no
-    use for, kept so that an export says it again.
+    `labels` hold severity as any other label. `unsaid` are fields for which the format has no word: what the portal has
+    stays. `nodes` are Grafana's queries and expressions, of which `expr` was made. `enabled` None: the format does not
+    say. `origin` is what the file says and the portal has no use for, kept so that an export says it again.
     """
 
     group: str
@@ -55,7 +57,8 @@ class RuleDraft:
 
 @dataclass
 class Drafts:
-    """A file that was read. `format` is prometheus, vmalert, grafana or simple; `problems` are what was not understood, each with its place."""
+    """A file that was read. `format` is prometheus, vmalert, grafana or simple; `problems` are what
+    was not understood, each with its place."""
 
     format: str
     groups: list[GroupDraft] = field(default_factory=list)

@@ -1,4 +1,5 @@
-"""Grafana's alert rules as its file provisioning has them: queries and expressions become PromQL with a comparison, and back.
+"""Grafana's alert rules as its file provisioning has them: queries and expressions
+become PromQL with a comparison, and back.
 
 Source: grafana `pkg/services/provisioning/alerting/rules_types.go` and `pkg/expr`.
 """
@@ -65,7 +66,8 @@ class NotUnderstood(ValueError):
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition taken apart: `measured` for people, and the `tested` query whose value the evaluator compares with `limit`."""
+    """A condition taken apart: `measured` for people, and the `tested` query whose value
+    the evaluator compares with `limit`."""
 
     measured: str
     tested: str
@@ -76,8 +78,9 @@ class Condition:
 def condition(expr: str) -> Condition:
     """The condition of a rule's expression. Raises ValueError where it has no comparison.
 
-    `measured > 5` is tested as it stands. Where the limit is not a number, their difference is tested. Comparisons that not every
-    Grafana has (`>=`, `<=`, `==`, `!=`) are tested as the 1 or 0 of `bool`. What `and`/`unless` demands is demanded of each query.
+    `measured > 5` is tested as it stands. Where the limit is not a number, their difference is tested.
+    Comparisons that not every Grafana has (`>=`, `<=`, `==`, `!=`) are tested as the 1 or 0 of `bool`. What
+    `and`/`unless` demands is demanded of each query.
     """
     found = promql.split_condition(promql.parse(expr).expr)
     if found is None:
@@ -99,7 +102,8 @@ def condition(expr: str) -> Condition:
 
 
 def annotation(text: str) -> str:
-    """A Prometheus template as Grafana reads it: there `$value` is a text about all queries, the number is A's value."""
+    """A Prometheus template as Grafana reads it: there `$value` is a text about all
+    queries, the number is A's value."""
     return re.sub(r"\$value\b", "$values.A.Value", text)
 
 
@@ -138,7 +142,8 @@ def threshold_node(name: str, of: str, evaluator: str, limit: float) -> dict[str
 
 
 def condition_nodes(expr: str) -> list[dict[str, Any]]:
-    """The nodes A, perhaps B, and the condition C of an expression; one without a comparison fires wherever it has a value."""
+    """The nodes A, perhaps B, and the condition C of an expression; one without a
+    comparison fires wherever it has a value."""
     try:
         found = condition(expr)
     except ValueError:

@@ -1,4 +1,5 @@
-"""What importing a file would do, and doing it: new, changed, same, and not understood with the reason. Doing it twice changes nothing more."""
+"""What importing a file would do, and doing it: new, changed, same, and not understood with the
+reason. Doing it twice changes nothing more."""
 
 from __future__ import annotations
 
@@ -161,7 +162,8 @@ def plan(drafts: Drafts, workspace: Workspace | None, file: str = "") -> Plan:
 def apply(
     wanted: Plan, workspace: Workspace | None, *, by: Actor | None, now: dt.datetime, changes_groups: bool
 ) -> None:
-    """Do what the plan says, all of it or, with a RuleError or GroupError, nothing. `changes_groups`: whether groups that exist may be changed."""
+    """Do what the plan says, all of it or, with a RuleError or GroupError, nothing. `changes_groups`:
+    whether groups that exist may be changed."""
     with transaction.atomic():
         by_name = {step.draft.name: _apply_group(step, changes_groups) for step in wanted.groups}
         order: dict[int, list[int]] = defaultdict(list)
@@ -222,8 +224,8 @@ def _group_step(draft: GroupDraft, group: RuleGroup | None) -> GroupStep:
 
 
 def _matches(drafts: Iterable[RuleDraft], here: Sequence[Rule]) -> dict[int, Rule]:
-    """Which rule of the portal each draft is, by the id of the draft: as in Prometheus by group, name and labels; what is left, where its
-    name occurs in the group, in order."""
+    """Which rule of the portal each draft is, by the id of the draft: as in Prometheus by group, name and labels; what
+    is left, where its name occurs in the group, in order."""
     left = list(here)
     found: dict[int, Rule] = {}
     waiting = list(drafts)
@@ -373,7 +375,10 @@ def lines(found: Plan) -> Iterator[str]:
         yield f"not understood: {problem}"
     for note in found.notes:
         yield f"note: {note}"
-    yield f"{found.count('new')} new, {found.count('changed')} changed, {found.count('same')} the same, {len(found.problems)} not understood"
+    yield (
+        f"{found.count('new')} new, {found.count('changed')} changed, {found.count('same')} the same, "
+        f"{len(found.problems)} not understood"
+    )
 
 
 def _described(changes: dict[str, list[Any]]) -> str:

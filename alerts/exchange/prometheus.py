@@ -46,7 +46,8 @@ LIKE = {
 
 
 def read(document: Document) -> Drafts:
-    """The rules of a Prometheus rule file; where it has fields of vmalert's, of that. A rule with a problem is named and left out."""
+    """The rules of a Prometheus rule file; where it has fields of vmalert's, of that. A rule
+    with a problem is named and left out."""
     try:
         fields, extras, form = document.read(FileFields), {}, "prometheus"
     except FileError as error:
@@ -114,7 +115,8 @@ def _rule(group: str, rule: RuleFields) -> RuleDraft:
 
 
 def _without_vmalert(document: Document) -> tuple[FileFields, dict[tuple[int, int | None], dict[str, Any]]] | None:
-    """The file without what only vmalert knows, and what that was, by the places of group and rule; None where it still is no rule file."""
+    """The file without what only vmalert knows, and what that was, by the places of group and
+    rule; None where it still is no rule file."""
     data = document.data()
     extras: dict[tuple[int, int | None], dict[str, Any]] = {}
     if not isinstance(data, dict) or not isinstance(data.get("groups"), list):
@@ -140,7 +142,8 @@ def _without_vmalert(document: Document) -> tuple[FileFields, dict[tuple[int, in
 
 
 def write(rules: Iterable[Rule], *, vmalert: bool = False) -> str:
-    """Rules, with their groups, as a Prometheus rule file, thresholds filled in; with `vmalert`, with what only it knows of them."""
+    """Rules, with their groups, as a Prometheus rule file, thresholds filled in; with
+    `vmalert`, with what only it knows of them."""
     ordered = sorted(rules, key=lambda rule: (rule.group.name, rule.position, rule.pk))
     groups = [
         _group_fields(group, list(members), vmalert) for group, members in groupby(ordered, key=lambda rule: rule.group)
@@ -195,7 +198,8 @@ def runbook_url(slug: str) -> str:
 
 
 def severity_of(labels: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """The portal's severity for a file's labels, and the labels that are to be the rule's, so that its alerts have exactly the file's."""
+    """The portal's severity for a file's labels, and the labels that are to be the rule's, so
+    that its alerts have exactly the file's."""
     named = labels.get("severity")
     rest = {name: text for name, text in labels.items() if name != "severity"}
     if named in Severity.values:
@@ -206,7 +210,8 @@ def severity_of(labels: dict[str, str]) -> tuple[str, dict[str, str]]:
 
 
 def tunable(expr: str) -> tuple[str, float | None]:
-    """The expression with its limit as `$threshold`, and the limit, where that is a plain number and the text can be had back exactly."""
+    """The expression with its limit as `$threshold`, and the limit, where that is a plain number
+    and the text can be had back exactly."""
     try:
         comparison = split(expr)
     except ExpressionError:

@@ -1,4 +1,5 @@
-"""What a person does with an incident: acknowledge, give back, snooze, comment. Each is an event of its timeline and a line of the audit log."""
+"""What a person does with an incident: acknowledge, give back, snooze, comment. Each is an event of its
+timeline and a line of the audit log."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class ActionError(ValueError):
 
 
 def acknowledge(incident: Incident, *, by: Actor, now: dt.datetime) -> bool:
-    """Take an open incident: it is neither repeated nor escalated any more. False when somebody else was first, or it is over."""
+    """Take an open incident: it is neither repeated nor escalated any more. False when
+    somebody else was first, or it is over."""
     free = Incident.objects.filter(pk=incident.pk, closed_at=None, acknowledged_at=None)
     until = acknowledged_until(incident, now)
     taken: dict[str, Any] = {"acknowledged_by": user_of(by), "acknowledged_at": now, "acknowledged_until": until}
@@ -71,7 +73,8 @@ def set_owner(incident: Incident, owner: User | None, *, by: Actor, now: dt.date
 
 
 def raise_severity(incident: Incident, severity: str, *, by: Actor, now: dt.datetime) -> bool:
-    """Make it worse than its alerts say: escalation begins anew. ActionError for what is not worse; False when it is over."""
+    """Make it worse than its alerts say: escalation begins anew. ActionError for what is
+    not worse; False when it is over."""
     if severity not in Severity.values:
         raise ActionError(f"A severity is one of {', '.join(Severity.values)}.")
     alerts = Member.objects.filter(incident=incident, done=False).values_list("alert__labels__severity", flat=True)

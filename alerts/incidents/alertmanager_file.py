@@ -1,4 +1,5 @@
-"""An Alertmanager configuration file brought in, its receivers as channels; and the routing in force written as such a file."""
+"""An Alertmanager configuration file brought in, its receivers as channels; and the
+routing in force written as such a file."""
 
 from __future__ import annotations
 
@@ -38,9 +39,11 @@ class Imported:
 
 
 def import_file(text: str, *, by: Actor | None, now: dt.datetime) -> Imported:
-    """Put the file's routing in force. A channel is named after its receiver; one of that name and kind is changed. All or nothing.
+    """Put the file's routing in force. A channel is named after its receiver; one of that
+    name and kind is changed. All or nothing.
 
-    ConfigurationError describes what Alertmanager would refuse too. Entries without a counterpart here are left out and named.
+    ConfigurationError describes what Alertmanager would refuse too. Entries without a
+    counterpart here are left out and named.
     """
     configuration = parse_configuration(text)
     found = Imported(RoutingVersion())
@@ -73,7 +76,8 @@ def export_file(*, secrets: bool = False) -> str:
 
 
 def editable_file() -> str:
-    """The routing in force as people edit it: receivers name the channels that there are. Empty while no tree is saved."""
+    """The routing in force as people edit it: receivers name the channels that there
+    are. Empty while no tree is saved."""
     configuration = current_configuration()[1]
     if configuration is None:
         return ""

@@ -1,7 +1,8 @@
-"""9 to 10: flips into incidents, in the transaction that writes the flips, and incidents into deliveries once they are due.
+"""9 to 10: flips into incidents, in the transaction that writes the flips, and incidents
+into deliveries once they are due.
 
-A flip cannot be without its place in an incident. Incidents are locked in the order of their ids, by who writes flips and by who
-flushes; what is due at once is flushed in the same transaction.
+A flip cannot be without its place in an incident. Incidents are locked in the order of their ids, by who writes flips
+and by who flushes; what is due at once is flushed in the same transaction.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ WHERE member.id = new.id
 
 
 def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
-    """Bring flips, already saved, into their incidents; flush what is due. After the commit, wake the channels concerned."""
+    """Bring flips, already saved, into their incidents; flush what is due. After the
+    commit, wake the channels concerned."""
     news = sorted((flip for flip in flips if flip.to_state != State.PENDING), key=lambda flip: flip.at)
     if not any(flip.to_state == State.FIRING or flip.alert.fired_at is not None for flip in news):
         return
@@ -109,7 +111,8 @@ def _look_at(incident_ids: Iterable[int], at: dt.datetime) -> None:
 
 
 def _note(group: Group, flip: Flip, now: dt.datetime) -> None:
-    """Plan the flush that a change asks for: after group_wait for a new incident, at its next interval for one that was flushed."""
+    """Plan the flush that a change asks for: after group_wait for a new incident, at its
+    next interval for one that was flushed."""
     incident, route = group.incident, group.route
     if incident.anchor is not None:
         due = group.next_interval(now)
@@ -122,7 +125,8 @@ def _note(group: Group, flip: Flip, now: dt.datetime) -> None:
 
 
 def _lock_incidents(wanted: dict[str, Place], over: list[int], now: dt.datetime) -> list[Incident]:
-    """The open incidents of the places (new where there is none) and of the alerts that are over; locked, in the order of ids."""
+    """The open incidents of the places (new where there is none) and of the alerts that
+    are over; locked, in the order of ids."""
     of_ended = Member.objects.filter(alert__in=over, done=False, incident__closed_at=None)
     ids = set(of_ended.values_list("incident_id", flat=True)) if over else set()
     while True:
@@ -141,7 +145,8 @@ def _lock_incidents(wanted: dict[str, Place], over: list[int], now: dt.datetime)
 
 
 def groups_of(incidents: Sequence[Incident], policy: Policy, alerts: Iterable[Alert] = ()) -> list[Group]:
-    """The incidents with their members, channels and what was notified; `alerts` are those in memory that members stand for."""
+    """The incidents with their members, channels and what was notified; `alerts` are
+    those in memory that members stand for."""
     in_memory = {alert.pk: alert for alert in alerts}
     members: dict[int, dict[int, Member]] = {incident.pk: {} for incident in incidents}
     found = Member.objects.filter(incident__in=[incident.pk for incident in incidents], done=False)

@@ -20,8 +20,8 @@ LOCK = AdvisoryLock(1_634_493_811)  # of who saves a version
 
 
 def save_routing(raw: dict[str, Any], *, by: Actor | None, now: dt.datetime) -> RoutingVersion:
-    """Put a configuration in force. Its receivers name channels and escalation policies by id: `portal_configs: [{channel: 1},
-    {escalation: 2}]`. ConfigurationError says what is wrong."""
+    """Put a configuration in force. Its receivers name channels and escalation policies by id: `portal_configs:
+    [{channel: 1}, {escalation: 2}]`. ConfigurationError says what is wrong."""
     configuration = read_configuration(raw)
     known = set(Channel.objects.values_list("pk", flat=True))
     policies = set(EscalationPolicy.objects.values_list("pk", flat=True))

@@ -1,7 +1,9 @@
-"""10 notify, whether: what a group of alerts has to say to each channel at a moment, as deliveries. Alertmanager's deduplication.
+"""10 notify, whether: what a group of alerts has to say to each channel at a moment, as
+deliveries. Alertmanager's deduplication.
 
-Source: prometheus/alertmanager `notify` (DedupStage.needsUpdate). What is different on purpose: an alert that still fires when what
-muted it ends is notified at once, and what ended while it was muted is notified then, to those who knew that it fired.
+Source: prometheus/alertmanager `notify` (DedupStage.needsUpdate). What is different on purpose: an alert
+that still fires when what muted it ends is notified at once, and what ended while it was muted is
+notified then, to those who knew that it fired.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ class Entry:
 
 @dataclass
 class Group:
-    """An incident in memory, locked by this transaction, with its members by alert and what each channel was notified last. `fires`: its
-    last flush had something to notify of that fires."""
+    """An incident in memory, locked by this transaction, with its members by alert and what each channel was notified
+    last. `fires`: its last flush had something to notify of that fires."""
 
     incident: Incident
     policy: Policy
@@ -69,7 +71,8 @@ class Group:
         return member
 
     def known_firing(self, channel: Channel) -> frozenset[str] | None:
-        """The label sets that the channel believes to fire, less those whose end is settled; None before it was notified anything."""
+        """The label sets that the channel believes to fire, less those whose end is settled;
+        None before it was notified anything."""
         entry = self.entries.get(channel.pk)
         if entry is None:
             return None
@@ -87,8 +90,8 @@ class Group:
 
 @dataclass
 class Content:
-    """The members that a message could tell of, by fingerprint. `unmuted` fire again in the open after they were muted; `owed` have ended,
-    and somebody knows that they fired; `back` are those of both that were muted until now."""
+    """The members that a message could tell of, by fingerprint. `unmuted` fire again in the open after they were muted;
+    `owed` have ended, and somebody knows that they fired; `back` are those of both that were muted until now."""
 
     firing: dict[str, Alert] = field(default_factory=dict)
     resolved: dict[str, Alert] = field(default_factory=dict)
@@ -98,7 +101,8 @@ class Content:
 
 
 def flush(group: Group, states: dict[int, State], muting: Muting) -> list[Delivery]:
-    """The deliveries that the incident needs now; moves it on to its next flush. `states` overrides what members' alerts say.
+    """The deliveries that the incident needs now; moves it on to its next flush.
+    `states` overrides what members' alerts say.
 
     Members that are over and need no telling become `done`; the incident closes when none is left.
     """
@@ -250,7 +254,8 @@ def read_entries(incidents: Iterable[Incident]) -> dict[int, dict[int, Entry]]:
 
 
 def set_flips(deliveries: list[Delivery], fresh: Iterable[Flip] = ()) -> None:
-    """Give each delivery the flip of its leading alert that it tells of: of `fresh` ones, else the newest in the table."""
+    """Give each delivery the flip of its leading alert that it tells of: of `fresh`
+    ones, else the newest in the table."""
     known: dict[tuple[int, str], Flip] = {(flip.alert_id, flip.to_state): flip for flip in fresh}
     missing = [delivery.alert_id for delivery in deliveries if (delivery.alert_id, delivery.lead_state) not in known]
     if missing:

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 
 class RoutingVersion(models.Model):
-    """One saved routing configuration, in Alertmanager's form; its receivers name channels (`portal_configs`). The newest is in force."""
+    """One saved routing configuration, in Alertmanager's form; its receivers name channels
+    (`portal_configs`). The newest is in force."""
 
     number = models.PositiveIntegerField(unique=True)
     configuration = models.JSONField()
@@ -59,11 +60,12 @@ class Silence(models.Model):
 
 
 class Incident(models.Model):
-    """A group of alerts that are notified together, from its first alert until all have ended and everybody was notified of that.
+    """A group of alerts that are notified together, from its first alert until all have
+    ended and everybody was notified of that.
 
-    `key` is Alertmanager's group key. `flush_at` is when it is looked at next (None: at the next flip), `news_at` when its times allow
-    it to tell what has changed, or to repeat; `anchor` is its first flush, from which its group intervals count. `notifications`
-    counts the flushes that sent something.
+    `key` is Alertmanager's group key. `flush_at` is when it is looked at next (None: at the next flip), `news_at` when
+    its times allow it to tell what has changed, or to repeat; `anchor` is its first flush, from which its group
+    intervals count. `notifications` counts the flushes that sent something.
     """
 
     digest = models.CharField(max_length=32, help_text="Of key and receiver.")
@@ -114,7 +116,8 @@ class Incident(models.Model):
 
 
 class Member(models.Model):
-    """An alert of an incident. `notified`: a message said that it fires. `done`: it has ended and nobody waits for that news.
+    """An alert of an incident. `notified`: a message said that it fires. `done`: it has
+    ended and nobody waits for that news.
 
     `muted_by` says why it is not notified now.
     """

@@ -1,4 +1,5 @@
-"""The routing in force: where an alert goes and how its group is sent. Without a saved tree, that is each rule's own choice of channels."""
+"""The routing in force: where an alert goes and how its group is sent. Without a saved tree, that
+is each rule's own choice of channels."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ class Policy:
         return list(found.values())
 
     def route(self, incident: Incident) -> Route:
-        """The node that an open incident came from; where the tree was changed meanwhile, the nearest that fits its receiver."""
+        """The node that an open incident came from; where the tree was changed
+        meanwhile, the nearest that fits its receiver."""
         if self.configuration is None or not incident.receiver:
             return AT_ONCE
         key = incident.key.rsplit(":{", 1)[0]

@@ -128,7 +128,8 @@ def incident_row(incident: Incident) -> IncidentRow:
 
 
 def route_rows(policy: Policy, labels: dict[str, str] | None, workspaces: Collection[str] | None) -> list[RouteRow]:
-    """The tree from top to bottom; with labels also the way that an alert of these would go, with the reason of every step."""
+    """The tree from top to bottom; with labels also the way that an alert of these would
+    go, with the reason of every step."""
     if policy.configuration is None:
         return []
     steps = {step.route.path: step for step in explain(policy.configuration.root, labels)} if labels else {}

@@ -1,4 +1,5 @@
-"""An incident resolved by hand: everybody who was notified hears of it, and what goes on firing opens another one an hour later."""
+"""An incident resolved by hand: everybody who was notified hears of it, and what goes on
+firing opens another one an hour later."""
 
 from __future__ import annotations
 

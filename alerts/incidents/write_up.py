@@ -1,4 +1,5 @@
-"""What is left of an incident: the steps of its runbook that were ticked, incidents like it and how they ended, and its write-up."""
+"""What is left of an incident: the steps of its runbook that were ticked, incidents like it
+and how they ended, and its write-up."""
 
 from __future__ import annotations
 

@@ -49,7 +49,8 @@ def create_channel(
     person: User | None = None,
     delay_seconds: int = 0,
 ) -> Channel:
-    """A new channel, of the workspace or (None) of the whole portal, or a person's own; ConfigInvalid describes the problem, by field."""
+    """A new channel, of the workspace or (None) of the whole portal, or a person's own;
+    ConfigInvalid describes the problem, by field."""
     if kind not in TRANSPORTS:
         raise ConfigInvalid({"kind": f"must be one of {', '.join(TRANSPORTS)}"})
     channel = Channel(kind=kind, workspace=workspace, send_resolved=send_resolved, enabled=enabled)

@@ -1,8 +1,9 @@
-"""10 notify: deliveries are sent after the commit that made them, each channel by one worker at a time, in order, until they arrive or cannot.
+"""10 notify: deliveries are sent after the commit that made them, each channel by one worker at a
+time, in order, until they arrive or cannot.
 
-A delivery is claimed by an update that only one worker wins. A claim older than `CLAIM` belongs to a worker that died, and is taken
-again: a message may come twice after a crash, never not at all. After a failure the whole channel rests, so that a dead one costs
-one attempt per rest and delays nobody else.
+A delivery is claimed by an update that only one worker wins. A claim older than `CLAIM` belongs to a worker that died,
+and is taken again: a message may come twice after a crash, never not at all. After a failure the whole channel rests,
+so that a dead one costs one attempt per rest and delays nobody else.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ QUIET_WHEN_TAKEN = (Delivery.Why.REPEAT, Delivery.Why.UNMUTED, Delivery.Why.ESCA
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of one try. In seconds: `retry_in` until the next (None: there is none), `rest` for the channel's other messages."""
+    """What came of one try. In seconds: `retry_in` until the next (None: there is none),
+    `rest` for the channel's other messages."""
 
     ok: bool
     seconds: float
@@ -49,7 +51,8 @@ class Attempt:
 
 
 def send_channel(channel_id: int, clock: Callable[[], dt.datetime]) -> int:
-    """Send what is due on the channel, oldest first, for a while; how many were tried. Another worker at it: nothing to do."""
+    """Send what is due on the channel, oldest first, for a while; how many were tried.
+    Another worker at it: nothing to do."""
     until = clock() + dt.timedelta(seconds=DRAIN_SECONDS)
     tried = 0
     while clock() < until:
@@ -138,7 +141,8 @@ def attempt_to_send(delivery: Delivery, channel: Channel, now: dt.datetime) -> A
 
 
 def pause(attempts: int, after: float | None) -> float:
-    """Seconds until the next try: what the other side asks for, else doubling, give or take a fifth so that not all come at once."""
+    """Seconds until the next try: what the other side asks for, else doubling, give or take
+    a fifth so that not all come at once."""
     if after is not None:
         return min(max(after, 1.0), LONGEST_PAUSE)
     longest = min(FIRST_PAUSE * 2.0 ** min(attempts - 1, 20), LONGEST_PAUSE)
@@ -146,7 +150,8 @@ def pause(attempts: int, after: float | None) -> float:
 
 
 def _due(now: dt.datetime) -> QuerySet[Delivery]:
-    """Deliveries to try now. A message of an incident waits until the earlier ones of that incident to that channel are done."""
+    """Deliveries to try now. A message of an incident waits until the earlier ones of
+    that incident to that channel are done."""
     before = Delivery.objects.filter(
         incident=OuterRef("incident"), channel=OuterRef("channel"), pk__lt=OuterRef("pk"), state__in=OPEN
     )
@@ -159,7 +164,8 @@ def _due(now: dt.datetime) -> QuerySet[Delivery]:
 
 
 def _is_moot(delivery: Delivery, channel: Channel) -> bool:
-    """Whether nobody needs it any more: the channel is off, somebody took the incident, or it resolves what never arrived there."""
+    """Whether nobody needs it any more: the channel is off, somebody took the incident, or
+    it resolves what never arrived there."""
     if not channel.enabled:
         return True
     incident = delivery.incident

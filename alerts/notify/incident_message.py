@@ -1,4 +1,5 @@
-"""What a delivery says: of one alert as its flip's message, of several as one message with the most important ones named."""
+"""What a delivery says: of one alert as its flip's message, of several as one message
+with the most important ones named."""
 
 from __future__ import annotations
 

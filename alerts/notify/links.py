@@ -1,4 +1,5 @@
-"""Signed links in messages: whoever got the message can acknowledge or snooze its incident, for a week, without logging in.
+"""Signed links in messages: whoever got the message can acknowledge or snooze its
+incident, for a week, without logging in.
 
 Opening one changes nothing: scanners of mail and chat open every link. The page asks, and only its POST acts.
 """
@@ -47,8 +48,8 @@ def address_of(token: str) -> str:
 
 
 def read_token(token: str) -> Link | None:
-    """What the token stands for; None where it is not ours, its incident or channel is gone, or the channel's person may
-    sign in no more. Raises LinkExpired."""
+    """What the token stands for; None where it is not ours, its incident or channel is gone, or the channel's person
+    may sign in no more. Raises LinkExpired."""
     try:
         incident_id, _, channel_id = SIGNER.unsign(token, max_age=LASTS).partition("-")
     except SignatureExpired:

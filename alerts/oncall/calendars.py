@@ -1,4 +1,5 @@
-"""iCalendar in and out: events that name who is on call become spans, and shifts become a calendar that people subscribe to."""
+"""iCalendar in and out: events that name who is on call become spans, and shifts become
+a calendar that people subscribe to."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def read_calendar(text: str) -> icalendar.Calendar:
 def calendar_spans(
     text: str, people: Mapping[str, int], zone: ZoneInfo, layer: int, start: dt.datetime, end: dt.datetime
 ) -> list[Span]:
-    """The spans of the calendar's events. `people` maps what an event may call a person by, in lower case, to the account's id."""
+    """The spans of the calendar's events. `people` maps what an event may call a person
+    by, in lower case, to the account's id."""
     spans = []
     for event in recurring_ical_events.of(read_calendar(text)).between(start, end):
         begin, over = _moment(event.start, zone), _moment(event.end, zone)
@@ -63,7 +65,8 @@ def unknown_names(text: str, people: Mapping[str, int]) -> list[str]:
 
 
 def write_calendar(name: str, address: str, shifts: Iterable[Shift], people: Mapping[int, tuple[str, str]]) -> str:
-    """Shifts as a calendar. `people` maps ids to name and mail address; `address` is where the schedule is looked at."""
+    """Shifts as a calendar. `people` maps ids to name and mail address; `address` is
+    where the schedule is looked at."""
     found = icalendar.Calendar()
     found.add("prodid", "-//LLM usage portal//On call//EN")
     found.add("version", "2.0")

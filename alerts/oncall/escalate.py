@@ -1,7 +1,8 @@
 """10 notify, escalated: the steps of a policy, one after the other, until somebody acknowledges.
 
-A step is taken under the lock of its incident, which acknowledging needs too: what is acknowledged first takes no step, and what a step
-queued before is not sent (`alerts.notify.deliveries`). Two workers never take one step twice: `next_at` moves with it.
+A step is taken under the lock of its incident, which acknowledging needs too: what is acknowledged first
+takes no step, and what a step queued before is not sent (`alerts.notify.deliveries`). Two workers never take
+one step twice: `next_at` moves with it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ Kind = IncidentEvent.Kind
 
 
 def start_escalations(groups: Iterable[Group], now: dt.datetime) -> None:
-    """Begin the policies of incidents that have something to notify of. Call it in the transaction that holds their locks."""
+    """Begin the policies of incidents that have something to notify of. Call it in the
+    transaction that holds their locks."""
     wanted = {
         group.incident: ids
         for group in groups

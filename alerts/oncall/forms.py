@@ -71,8 +71,8 @@ class ScheduleForm(forms.Form):
         max_length=MAX_CHARACTERS,
         required=False,
         label="Calendar",
-        help_text="The text of an iCalendar file (.ics), if people are on call by one: each event names somebody, by an attendee's mail "
-        "address or in its title. It comes before rotations.",
+        help_text="The text of an iCalendar file (.ics), if people are on call by one: each event names somebody, by "
+        "an attendee's mail address or in its title. It comes before rotations.",
         widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"}),
     )
 

@@ -1,4 +1,5 @@
-"""How a person wants to be notified: channels of their own, each after a while and for some severities. Without any, by mail."""
+"""How a person wants to be notified: channels of their own, each after a while and for
+some severities. Without any, by mail."""
 
 from __future__ import annotations
 

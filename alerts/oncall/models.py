@@ -1,4 +1,5 @@
-"""The tables of on-call schedules and escalation: schedules with rotations and overrides, policies, and how far each incident has come."""
+"""The tables of on-call schedules and escalation: schedules with rotations and overrides,
+policies, and how far each incident has come."""
 
 from __future__ import annotations
 
@@ -33,8 +34,8 @@ class Schedule(Owned):
 
 
 class Rotation(models.Model):
-    """People who follow each other, each for `shift_days` from the handover on; only on `weekdays` (0: Monday; empty: all) and from
-    `begins` to `ends` (over midnight where it is earlier) where that is set."""
+    """People who follow each other, each for `shift_days` from the handover on; only on `weekdays` (0: Monday; empty:
+    all) and from `begins` to `ends` (over midnight where it is earlier) where that is set."""
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="rotations")
     position = models.PositiveIntegerField(default=0)
@@ -74,7 +75,8 @@ class Override(models.Model):
 class EscalationPolicy(Owned):
     """Steps that are taken one after the other until somebody acknowledges.
 
-    A step is `{"delay_seconds": after the step before it, "severities": [] for all, "targets": ["schedule:1", "person:2", "channel:3"]}`.
+    A step is `{"delay_seconds": after the step before it, "severities": [] for all, "targets":
+    ["schedule:1", "person:2", "channel:3"]}`.
     """
 
     name = models.CharField(max_length=100)
@@ -101,8 +103,8 @@ class EscalationPolicy(Owned):
 
 
 class Escalation(models.Model):
-    """How far an incident has come in a policy, whose steps are those of when it began. `step` is the next one, due at `next_at` (None:
-    somebody acknowledged, or it is over). `taken` is `[{"round", "step", "at", "names"}]`."""
+    """How far an incident has come in a policy, whose steps are those of when it began. `step` is the next one, due at
+    `next_at` (None: somebody acknowledged, or it is over). `taken` is `[{"round", "step", "at", "names"}]`."""
 
     incident = models.ForeignKey("alerts.Incident", on_delete=models.CASCADE, related_name="escalations")
     policy = models.ForeignKey(EscalationPolicy, null=True, on_delete=models.SET_NULL, related_name="escalations")

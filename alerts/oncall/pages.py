@@ -56,7 +56,8 @@ def step_lines(steps: list[dict[str, Any]], names: dict[str, str]) -> list[tuple
 
 
 def find(request: HttpRequest, schedule_id: int, *, to_change: bool = False) -> Schedule:
-    """The schedule. Raises Http404 for a stranger to it, PermissionDenied where it is `to_change` and the person may not."""
+    """The schedule. Raises Http404 for a stranger to it, PermissionDenied where it is
+    `to_change` and the person may not."""
     visible = ownership.owned(permissions.scope_of(request.user, {}).slugs)
     schedule = get_object_or_404(Schedule.objects.filter(visible).select_related("workspace"), pk=schedule_id)
     if to_change:

@@ -29,7 +29,8 @@ class PolicyError(ValueError):
 
 
 def save_policy(policy: EscalationPolicy, fields: dict[str, Any]) -> EscalationPolicy:
-    """Make or change it: `fields` are any of AUDITED. PolicyError says what is wrong. Incidents that escalate already keep their steps."""
+    """Make or change it: `fields` are any of AUDITED. PolicyError says what is wrong. Incidents
+    that escalate already keep their steps."""
     before = snapshot(EscalationPolicy.objects.get(pk=policy.pk), AUDITED) if policy.pk else None
     for name, value in fields.items():
         setattr(policy, name, value)
@@ -56,7 +57,8 @@ def save_policy(policy: EscalationPolicy, fields: dict[str, Any]) -> EscalationP
 
 
 def delete_policy(policy: EscalationPolicy) -> None:
-    """Remove it. Incidents that escalate go on by the steps that they began with. PolicyError while routing names it."""
+    """Remove it. Incidents that escalate go on by the steps that they began with.
+    PolicyError while routing names it."""
     if using := _receivers_with(policy):
         raise PolicyError(f"{policy.name} is in the receiver {', '.join(using)} of routing: take it out there first.")
     with transaction.atomic():

@@ -1,4 +1,5 @@
-"""Who is on call now and next, as pages, messages and the escalation read it. Row counts never change the number of queries."""
+"""Who is on call now and next, as pages, messages and the escalation read it. Row counts
+never change the number of queries."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ CALENDAR, OVERRIDES = 1_000, 1_001
 
 @dataclass(frozen=True)
 class Duty:
-    """A schedule with who is on call: `people` now, until `until` (None: for as long as was looked ahead), then `following`."""
+    """A schedule with who is on call: `people` now, until `until` (None: for as long as
+    was looked ahead), then `following`."""
 
     schedule: Schedule
     people: list[User]
@@ -150,7 +152,8 @@ def called_targets(targets: Sequence[str], names: dict[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class StepRow:
-    """A step of an incident's escalation: `taken_at` when it was taken last, `reached` nobody or somebody then; else when it is due."""
+    """A step of an incident's escalation: `taken_at` when it was taken last, `reached` nobody
+    or somebody then; else when it is due."""
 
     number: int
     names: str

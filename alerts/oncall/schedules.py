@@ -34,7 +34,8 @@ class ScheduleError(ValueError):
 
 
 def eligible(workspace: Workspace | None) -> QuerySet[User]:
-    """Who can be on call for the workspace (None: the whole portal): active accounts, of a workspace its members and administrators."""
+    """Who can be on call for the workspace (None: the whole portal): active accounts, of a
+    workspace its members and administrators."""
     found = User.objects.filter(is_active=True).order_by("username")
     return found.filter(Q(is_superuser=True) | Q(memberships__workspace=workspace)).distinct() if workspace else found
 
@@ -153,7 +154,8 @@ def remove_override(override: Override) -> None:
 
 
 def feed_token(schedule: Schedule) -> str:
-    """What the address of its calendar ends in: whoever knows it reads the shifts without logging in, until it is renewed."""
+    """What the address of its calendar ends in: whoever knows it reads the shifts
+    without logging in, until it is renewed."""
     return SIGNER.sign(f"{schedule.pk}-{schedule.feed_number}")
 
 

@@ -1,4 +1,5 @@
-"""Who is on call when: rotations, a calendar and overrides as spans of layers, of which the highest counts. Knows nothing of the database."""
+"""Who is on call when: rotations, a calendar and overrides as spans of layers, of which the highest
+counts. Knows nothing of the database."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ class Shift:
 
 @dataclass(frozen=True)
 class Turns:
-    """A rotation: `people` follow each other every `shift_days` at `handover`, first on `first_day`; times are of `zone`'s clocks."""
+    """A rotation: `people` follow each other every `shift_days` at `handover`, first on
+    `first_day`; times are of `zone`'s clocks."""
 
     people: Sequence[int]
     first_day: dt.date

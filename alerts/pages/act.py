@@ -70,7 +70,8 @@ def carry_out(incident: Incident, wanted: str, by: Actor, now: dt.datetime) -> s
 @csrf_exempt
 @require_POST
 def slack(request: HttpRequest) -> HttpResponse:
-    """A button in Slack was pressed. Slack signs the request with the signing secret that the channel of the button has."""
+    """A button in Slack was pressed. Slack signs the request with the signing secret
+    that the channel of the button has."""
     try:
         payload: Any = json.loads(QueryDict(request.body).get("payload") or "")
         pressed = payload["actions"][0]
@@ -103,7 +104,8 @@ def _is_signed(request: HttpRequest, link: Link) -> bool:
 
 
 def _answer(url: str, text: str) -> None:
-    """Say in the channel what was done. Slack waits for three seconds; where this fails, the incident's page says it."""
+    """Say in the channel what was done. Slack waits for three seconds; where this fails,
+    the incident's page says it."""
     body = json.dumps({"response_type": "in_channel", "replace_original": False, "text": text}).encode()
     try:
         post(url, body, {"Content-Type": "application/json"}, seconds=SLACK_SECONDS)

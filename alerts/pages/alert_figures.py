@@ -72,7 +72,8 @@ def alert_figure(
 
 
 def rule_figure(test: Backtest, unit: str, span_ms: tuple[int, int], slots: Mapping[str, int]) -> Figure:
-    """What a rule measures over the past, its threshold, when it would have fired, and below a row per label set with its state."""
+    """What a rule measures over the past, its threshold, when it would have fired, and
+    below a row per label set with its state."""
     lines = measured_lines(test.measured, unit, slots)
     layout = _layout(span_ms)
     layout["shapes"] = [_shade(Stretch(start, end)) for start, end in test.firing_intervals()]
@@ -128,7 +129,8 @@ def _state_trace(test: Backtest, names: list[str], z: list[list[int]]) -> Trace:
 
 
 def measured_lines(result: promql.Result, unit: str, slots: Mapping[str, int]) -> list[Trace]:
-    """At most eight series, the largest first. `slots` gives a model its colour on every page, where models tell the series apart."""
+    """At most eight series, the largest first. `slots` gives a model its colour on every
+    page, where models tell the series apart."""
     names = names_of(result.labels)
     models = [labels.get("model", "") for labels in result.labels]
     by_model = all(models) and len(set(models)) == len(models)

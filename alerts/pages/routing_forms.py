@@ -52,8 +52,7 @@ class RoutingForm(forms.Form):
         max_length=BYTES,
         strip=False,
         label="Configuration",
-        help_text="The format of Alertmanager's configuration file. Its receivers become channels; a channel that is there is"
-        " named by "
-        "<code>portal_configs: [{channel: its name}]</code>.",
+        help_text="The format of Alertmanager's configuration file. Its receivers become channels; a channel that is "
+        "there is named by <code>portal_configs: [{channel: its name}]</code>.",
         widget=forms.Textarea(attrs={"rows": 32, "class": "mono", "spellcheck": "false"}),
     )

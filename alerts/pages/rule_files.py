@@ -33,7 +33,9 @@ class RuleFileForm(forms.Form):
         required=False,
         strip=False,
         label="or its text",
-        help_text="A rule file of Prometheus or vmalert, a provisioning file of Grafana, or rules in the simple format.",
+        help_text=(
+            "A rule file of Prometheus or vmalert, a provisioning file of Grafana, or rules in the simple format."
+        ),
         widget=forms.Textarea(attrs={"rows": 14, "class": "mono", "spellcheck": "false"}),
     )
     partly = forms.BooleanField(required=False, label="Import what is understood, and leave out the rest")

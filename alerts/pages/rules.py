@@ -93,7 +93,8 @@ def enable(request: HttpRequest, rule_id: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def detail(request: HttpRequest, rule_id: int) -> HttpResponse:
-    """A rule: its form, and what it would have done. A POST saves; with `preview` it only shows what the typed rule would have done."""
+    """A rule: its form, and what it would have done. A POST saves; with `preview` it only
+    shows what the typed rule would have done."""
     try:
         found = queries.rule_detail(rule_id, permissions.scope_of(request.user, {}).slugs)
     except Rule.DoesNotExist:
@@ -149,7 +150,8 @@ def add_errors(form: RuleForm, error: edits.RuleError) -> None:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a rule would have done, or why that cannot be said. `suggested` is a threshold for about one alert a week."""
+    """What a rule would have done, or why that cannot be said. `suggested` is a
+    threshold for about one alert a week."""
 
     test: Backtest | None = None
     figure: Figure | None = None

@@ -10,7 +10,8 @@ from core.accounts.models import Workspace
 
 
 class RecordedSeries(models.Model):
-    """A label set of a recorded metric. `labels` are without the metric's name; `workspace` is that of the rule, None for the portal's."""
+    """A label set of a recorded metric. `labels` are without the metric's name; `workspace` is
+    that of the rule, None for the portal's."""
 
     workspace = models.ForeignKey(Workspace, null=True, on_delete=models.CASCADE, related_name="+")
     metric = models.CharField(max_length=200)
@@ -34,8 +35,9 @@ class RecordedSeries(models.Model):
 class RecordedSlot(models.Model):
     """All samples that a rule recorded at one time.
 
-    `series` are ids of `RecordedSeries` as little-endian int64, `values` float64 in the same order. A row without series says that those
-    of the row before have ended. The rule's id is kept as a number: what was recorded outlives the rule.
+    `series` are ids of `RecordedSeries` as little-endian int64, `values` float64 in the same order. A
+    row without series says that those of the row before have ended. The rule's id is kept as a
+    number: what was recorded outlives the rule.
     """
 
     rule_id = models.BigIntegerField()

@@ -1,4 +1,5 @@
-"""What the recording rules of a tick have found but not yet written, laid over a source: rules that come later read it."""
+"""What the recording rules of a tick have found but not yet written, laid over a source:
+rules that come later read it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from promql import Block, Hints, Matcher
 
 
 class Overlay:
-    """A source whose series go on with samples in memory. A series has its samples from both, and where both have one, the newer."""
+    """A source whose series go on with samples in memory. A series has its samples from
+    both, and where both have one, the newer."""
 
     def __init__(self, inner: promql.Source, recorded: Sequence[tuple[dict[str, str], int, float]]) -> None:
         self._inner = inner

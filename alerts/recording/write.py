@@ -1,4 +1,5 @@
-"""What recording rules found at their slots, written as rows: in the transaction that moves the group on, so that each slot is recorded once."""
+"""What recording rules found at their slots, written as rows: in the transaction that moves the group
+on, so that each slot is recorded once."""
 
 from __future__ import annotations
 

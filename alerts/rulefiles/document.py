@@ -1,4 +1,5 @@
-"""A YAML file in which every value knows its line and column, read into typed structs as strictly as Prometheus reads it."""
+"""A YAML file in which every value knows its line and column, read into typed structs as
+strictly as Prometheus reads it."""
 
 from __future__ import annotations
 

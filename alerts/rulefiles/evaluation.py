@@ -1,4 +1,5 @@
-"""The groups of rule files evaluated over series in memory, as a Prometheus evaluates them. Source: prometheus `rules`."""
+"""The groups of rule files evaluated over series in memory, as a Prometheus evaluates
+them. Source: prometheus `rules`."""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ class EvaluatedRule:
         self.alerts: dict[LabelKey, ActiveAlert] = {}
 
     def evaluate(self, source: promql.MemorySource, at_ms: int, offset_ms: int) -> None:
-        """Evaluate at a time and write the resulting series. Raises RuleFailed, after which the alerts are as before."""
+        """Evaluate at a time and write the resulting series. Raises RuleFailed, after
+        which the alerts are as before."""
         asked_ms = at_ms - offset_ms
         try:
             samples = self._samples(source, asked_ms)

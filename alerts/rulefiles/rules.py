@@ -1,4 +1,5 @@
-"""Prometheus's rule files: their fields, and everything for which Prometheus would refuse one. Source: prometheus `model/rulefmt`."""
+"""Prometheus's rule files: their fields, and everything for which Prometheus would refuse
+one. Source: prometheus `model/rulefmt`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""promtool's unit tests of rules: their files, and what each expects against what the rules do. Source: prometheus `cmd/promtool/unittest.go`."""
+"""promtool's unit tests of rules: their files, and what each expects against what the rules do. Source:
+prometheus `cmd/promtool/unittest.go`."""
 
 from __future__ import annotations
 

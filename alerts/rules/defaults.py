@@ -57,7 +57,7 @@ def _tokens(window: str) -> str:
 SPIKE = f"""\
 {_tokens("[15m]")}
   > $threshold * ({_tokens("[1d] offset 15m")} > 0)
-    / (count_over_time(sum by (component, provider, model) (compozy_llm_prompt_tokens_total)[1d:15m] offset 15m) >= 4)"""
+    / (count_over_time(sum by (component, provider, model) (compozy_llm_prompt_tokens_total)[1d:15m] offset 15m) >= 4)"""  # noqa: E501 - the text of an expression that is installed
 
 # A component is silent when it counted nothing for 30 minutes, and known when it did count within a day: one that never
 # had traffic is never meant, and one that stopped for good is dropped after a day. Calls that fail have no usage, so a
@@ -99,9 +99,9 @@ LLM_USAGE = DefaultGroup(
             runbook="usage-not-recorded",
             annotations={
                 "summary": "Usage not recorded for {{ $labels.model }}: {{ $value | humanize }} % of calls",
-                "description": "Calls to {{ $labels.provider }}/{{ $labels.model }} by {{ $labels.component }} succeed, but "
-                "{{ $value | humanize }} % of them arrived without token counts in the last 15 minutes. Their cost is"
-                " missing.",
+                "description": "Calls to {{ $labels.provider }}/{{ $labels.model }} by {{ $labels.component }} "
+                "succeed, but {{ $value | humanize }} % of them arrived without token counts in the last 15 "
+                "minutes. Their cost is missing.",
             },
         ),
         DefaultRule(
@@ -130,12 +130,11 @@ LLM_USAGE = DefaultGroup(
                 "summary": "{{ if $labels.provider }}Every call of {{ $labels.component }} fails: "
                 "{{ $labels.provider }} is out, no call succeeded for 30 minutes"
                 "{{ else }}No usage events from component {{ $labels.component }} for 30 minutes{{ end }}",
-                "description": "{{ if $labels.provider }}{{ $labels.provider }} answered every call of the last 30 minutes with an error, "
-                "so there was no usage to record for {{ $labels.component }}, which used it within the last day. Its"
-                " traffic is there."
-                "{{ else }}{{ $labels.component }} reported usage within the last day, and nothing in the last 30"
-                " minutes.{{ end }} "
-                "This resolves when calls succeed again, and by itself after a day of silence.",
+                "description": "{{ if $labels.provider }}{{ $labels.provider }} answered every call of the last 30 "
+                "minutes with an error, so there was no usage to record for {{ $labels.component }}, which used it "
+                "within the last day. Its traffic is there.{{ else }}{{ $labels.component }} reported usage within "
+                "the last day, and nothing in the last 30 minutes.{{ end }} This resolves when calls succeed "
+                "again, and by itself after a day of silence.",
             },
         ),
     ),
@@ -155,7 +154,10 @@ LLM_PROVIDERS = DefaultGroup(
             runbook="provider-errors",
             annotations={
                 "summary": "Provider {{ $labels.provider }} error rate: {{ $value | humanize }}/sec",
-                "description": '{{ $labels.provider }} answers with {{ $labels.error_type }} at {{ printf "%.2f" $value }} errors/s over 5 minutes.',
+                "description": (
+                    "{{ $labels.provider }} answers with {{ $labels.error_type }} at "
+                    '{{ printf "%.2f" $value }} errors/s over 5 minutes.'
+                ),
             },
         ),
         DefaultRule(
@@ -168,7 +170,10 @@ LLM_PROVIDERS = DefaultGroup(
             runbook="excessive-tokens",
             annotations={
                 "summary": "Token consumption spike: {{ $value | humanize }} tokens/sec",
-                "description": "{{ $labels.provider }}/{{ $labels.model }} uses {{ $value | humanize }} {{ $labels.type }} tokens/s over 5 minutes.",
+                "description": (
+                    "{{ $labels.provider }}/{{ $labels.model }} uses {{ $value | humanize }} "
+                    "{{ $labels.type }} tokens/s over 5 minutes."
+                ),
             },
         ),
         DefaultRule(
@@ -181,7 +186,10 @@ LLM_PROVIDERS = DefaultGroup(
             runbook="provider-cost",
             annotations={
                 "summary": "Estimated cost exceeds $100/hour",
-                "description": '{{ $labels.provider }}/{{ $labels.model }} costs {{ printf "%.2f" $value }} USD/h at its present rate.',
+                "description": (
+                    '{{ $labels.provider }}/{{ $labels.model }} costs {{ printf "%.2f" $value }} '
+                    "USD/h at its present rate."
+                ),
             },
         ),
     ),
@@ -201,7 +209,10 @@ MCP_TOOLS = DefaultGroup(
             runbook="mcp-tool-errors",
             annotations={
                 "summary": "MCP tool {{ $labels.tool_name }} error rate high",
-                "description": '{{ $labels.tool_name }} on {{ $labels.server_id }} fails {{ printf "%.2f" $value }} times/s over 5 minutes.',
+                "description": (
+                    "{{ $labels.tool_name }} on {{ $labels.server_id }} fails "
+                    '{{ printf "%.2f" $value }} times/s over 5 minutes.'
+                ),
             },
         ),
         DefaultRule(
@@ -215,7 +226,10 @@ MCP_TOOLS = DefaultGroup(
             runbook="slow-mcp-tool",
             annotations={
                 "summary": "Tool execution p95 > 10s",
-                "description": "p95 of {{ $labels.tool_name }} on {{ $labels.server_id }} is {{ $value | humanizeDuration }} over 5 minutes.",
+                "description": (
+                    "p95 of {{ $labels.tool_name }} on {{ $labels.server_id }} is "
+                    "{{ $value | humanizeDuration }} over 5 minutes."
+                ),
             },
         ),
     ),
@@ -267,7 +281,10 @@ AGENTS_AND_BUDGETS = DefaultGroup(
             runbook="budget",
             annotations={
                 "summary": 'Team {{ $labels.team }} has spent {{ printf "%.2f" $value }} USD of its budget',
-                "description": 'The spend of {{ $labels.team }} in this budget period is {{ printf "%.2f" $value }} USD, past the alerting share of its limit.',
+                "description": (
+                    "The spend of {{ $labels.team }} in this budget period is "
+                    '{{ printf "%.2f" $value }} USD, past the alerting share of its limit.'
+                ),
             },
         ),
     ),
@@ -290,8 +307,14 @@ PORTAL = DefaultGroup(
             for_seconds=60,
             runbook="rules-not-evaluated",
             annotations={
-                "summary": "Rules of group {{ $labels.rule_group }} have not been evaluated for {{ $value | humanizeDuration }}",
-                "description": "None of the rules of group {{ $labels.rule_group }} can tell anybody anything until the group is evaluated again.",
+                "summary": (
+                    "Rules of group {{ $labels.rule_group }} have not been evaluated for "
+                    "{{ $value | humanizeDuration }}"
+                ),
+                "description": (
+                    "None of the rules of group {{ $labels.rule_group }} can tell anybody anything "
+                    "until the group is evaluated again."
+                ),
             },
         ),
     ),

@@ -74,7 +74,8 @@ class RuleEdit:
 def update_rule(
     rule: Rule, edit: RuleEdit, *, by: Actor | None, now: dt.datetime, channels: Iterable[Channel] | None = None
 ) -> RuleChange | None:
-    """Apply the edit. None when nothing changes; RuleError describes the problem, by field, and then nothing is written."""
+    """Apply the edit. None when nothing changes; RuleError describes the problem, by
+    field, and then nothing is written."""
     with transaction.atomic():
         lock_group(rule.group_id)
         locked = Rule.objects.get(pk=rule.pk)
@@ -109,7 +110,8 @@ def set_enabled(rule: Rule, enabled: bool, *, by: Actor | None, now: dt.datetime
 
 
 def pause(rule: Rule, until: dt.datetime, *, by: Actor | None, now: dt.datetime) -> None:
-    """Stop evaluating the rule until then; its open alerts end at the next evaluation of its group, without a message."""
+    """Stop evaluating the rule until then; its open alerts end at the next evaluation of
+    its group, without a message."""
     if until <= now:
         raise RuleError({"paused_until": "must be in the future"})
     update_rule(rule, RuleEdit(paused_until=until), by=by, now=now)
@@ -131,7 +133,8 @@ def create_rule(
     channels: Iterable[Channel] | None = None,
     workspace: Workspace | None = None,
 ) -> Rule:
-    """A new rule at the end of its group, with its channels; `workspace` None: the whole portal's. RuleError when it is not usable."""
+    """A new rule at the end of its group, with its channels; `workspace` None: the whole
+    portal's. RuleError when it is not usable."""
     if not name.strip():
         raise RuleError({"name": "is missing"})
     if Rule.objects.filter(name=name, workspace=workspace).exists():

@@ -72,7 +72,8 @@ class PairsField(forms.CharField):
 
 
 class RuleForm(forms.Form):
-    """All that a person may change of a rule. `name` and `group` are asked for a new one only; a draft may do without them."""
+    """All that a person may change of a rule. `name` and `group` are asked for a new one
+    only; a draft may do without them."""
 
     name = forms.CharField(max_length=200, help_text="The label alertname; it cannot be changed later.")
     group = forms.ModelChoiceField(RuleGroup.objects.all(), help_text="Rules of a group are evaluated together.")
@@ -80,7 +81,10 @@ class RuleForm(forms.Form):
         max_length=200,
         required=False,
         label="Records as",
-        help_text="A metric's name makes it a recording rule: its result is kept as series under that name, and raises no alert.",
+        help_text=(
+            "A metric's name makes it a recording rule: its result is kept as series under that name, and "
+            "raises no alert."
+        ),
     )
     title = forms.CharField(max_length=200, required=False, label="What it watches")
     threshold = forms.FloatField(required=False, label="Threshold")
@@ -131,7 +135,8 @@ class RuleForm(forms.Form):
         self.fields["threshold"].widget.attrs |= {"step": "any"}
 
     def _offer(self, rule: Rule | None, workspaces: Collection[str] | None) -> None:
-        """The channels and runbooks to choose from: those of the rule's owner and the portal's, as far as the person may see them."""
+        """The channels and runbooks to choose from: those of the rule's owner and the
+        portal's, as far as the person may see them."""
         own = Q() if rule is None else Q(workspace=None) | Q(workspace=rule.workspace_id)
         for name, model in (("channels", Channel), ("runbook", Runbook)):
             field = self.fields[name]

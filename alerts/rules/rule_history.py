@@ -18,7 +18,8 @@ from core.audit.record import record, snapshot
 
 
 def undo(change: RuleChange, *, by: Actor | None, now: dt.datetime) -> RuleChange | None:
-    """Give each field that the edit changed the value it had before; itself an edit. RuleError when that is not possible any more."""
+    """Give each field that the edit changed the value it had before; itself an edit.
+    RuleError when that is not possible any more."""
     if change.version == 1:
         raise RuleError({"version": "the first version cannot be undone; delete the rule instead"})
     old: dict[str, Any] = {name: values[0] for name, values in change.fields.items()}

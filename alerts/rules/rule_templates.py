@@ -1,4 +1,5 @@
-"""Rules to start from: queries with blanks that a form fills in, so that nobody needs PromQL for the usual ones; and which of them a query is."""
+"""Rules to start from: queries with blanks that a form fills in, so that nobody needs PromQL for the
+usual ones; and which of them a query is."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ NUMBER = r"\d+(?:\.\d+)?"
 
 @dataclass(frozen=True)
 class Blank:
-    """A place of a template that is filled in. `choices` (value: label) of a window or of labels; without choices a number from `low` to `high`."""
+    """A place of a template that is filled in. `choices` (value: label) of a window or of labels; without
+    choices a number from `low` to `high`."""
 
     name: str
     label: str
@@ -36,7 +38,8 @@ class Blank:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleTemplate:
-    """A rule with blanks: `{window}` in the query and the texts. `name` is what the alert is called unless one says otherwise."""
+    """A rule with blanks: `{window}` in the query and the texts. `name` is what the
+    alert is called unless one says otherwise."""
 
     slug: str
     title: str
@@ -167,7 +170,8 @@ _ALL = (
         title="Calls are slow",
         about="A quantile of the time that calls to providers take: with 0.95, one call in twenty is slower.",
         name="CallsSlow",
-        expr="histogram_quantile({quantile}, sum by (le, {by}) (rate(llm_provider_request_seconds_bucket[{window}]))) > $threshold"
+        expr="histogram_quantile({quantile},"
+        " sum by (le, {by}) (rate(llm_provider_request_seconds_bucket[{window}]))) > $threshold"
         + _enough("llm_provider_request_seconds_count"),
         blanks=(
             Blank("quantile", "Quantile", "0.95", low=0.01, high=0.999),
@@ -196,11 +200,16 @@ _ALL = (
     RuleTemplate(
         slug="baseline",
         title="Calls are far from the same hours of the last weeks",
-        about="Calls now, against the median of the same time one, two and three weeks ago: one bad week among them does not count.",
+        about=(
+            "Calls now, against the median of the same time one, two and three weeks ago: one bad week among "
+            "them does not count."
+        ),
         name="TrafficUnusual",
-        expr="sum by ({by}) (rate(llm_provider_request_seconds_count[{window}])) < $threshold * quantile by ({by}) (0.5, "
+        expr="sum by ({by}) (rate(llm_provider_request_seconds_count[{window}]))"
+        " < $threshold * quantile by ({by}) (0.5, "
         + " or ".join(
-            f'label_replace(sum by ({{by}}) (rate(llm_provider_request_seconds_count[{{window}}] offset {weeks}w)), "week", "{weeks}", "", "")'
+            "label_replace(sum by ({by})"
+            f' (rate(llm_provider_request_seconds_count[{{window}}] offset {weeks}w)), "week", "{weeks}", "", "")'
             for weeks in (1, 2, 3)
         )
         + ")",
@@ -209,7 +218,10 @@ _ALL = (
         unit="calls/s",
         threshold_unit="of what is usual",
         for_seconds=900,
-        summary="{{ $labels.provider }} gets {{ $value | humanize }} calls/s, far fewer than in these hours of the last weeks",
+        summary=(
+            "{{ $labels.provider }} gets {{ $value | humanize }} calls/s, far fewer than in these hours of "
+            "the last weeks"
+        ),
     ),
     RuleTemplate(
         slug="zero-traffic",
@@ -238,7 +250,10 @@ _ALL = (
     RuleTemplate(
         slug="burn-rate",
         title="The error budget burns fast",
-        about="Calls fail so often that the budget of the target is spent too soon: over an hour, and still in the last 5 minutes. 14.4 spends 2 % of a month's budget in an hour.",
+        about=(
+            "Calls fail so often that the budget of the target is spent too soon: over an hour, and still in "
+            "the last 5 minutes. 14.4 spends 2 % of a month's budget in an hour."
+        ),
         name="BudgetBurns",
         expr=f"({_share_failing('1h')}) * 100 / (100 - {{target}}) > $threshold"
         f" and ({_share_failing('5m')}) * 100 / (100 - {{target}}) > $threshold",
@@ -247,7 +262,10 @@ _ALL = (
         threshold_unit="times the budget's pace",
         for_seconds=120,
         severity="critical",
-        summary="{{ $labels.provider }} {{ $labels.model }} burns its error budget at {{ $value | humanize }} times the pace",
+        summary=(
+            "{{ $labels.provider }} {{ $labels.model }} burns its error budget at {{ $value | humanize }} "
+            "times the pace"
+        ),
     ),
     RuleTemplate(
         slug="slo",
@@ -259,7 +277,10 @@ _ALL = (
         threshold=90,
         unit="%",
         for_seconds=600,
-        summary="{{ $labels.provider }} {{ $labels.model }} has spent {{ $value | humanize }} % of its error budget of 30 days",
+        summary=(
+            "{{ $labels.provider }} {{ $labels.model }} has spent {{ $value | humanize }} % of its error "
+            "budget of 30 days"
+        ),
     ),
     RuleTemplate(
         slug="error-type",

@@ -1,4 +1,5 @@
-"""Which selectors of a rule match nothing: most often a metric or a label that is misspelt. Looked for when a rule is saved, and hourly."""
+"""Which selectors of a rule match nothing: most often a metric or a label that is misspelt. Looked
+for when a rule is saved, and hourly."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ ABSENCE = ("absent", "absent_over_time")
 
 
 class Unmatched(TypedDict):
-    """A selector without a series, and what is known of it: `kind` is unknown (no such metric), empty (no series of it yet) or labels (it has
-    series, but none with these labels). `like` is a metric whose name is nearly the same."""
+    """A selector without a series, and what is known of it: `kind` is unknown (no such metric), empty (no series of it
+    yet) or labels (it has series, but none with these labels). `like` is a metric whose name is nearly the same."""
 
     selector: str
     kind: str
@@ -27,7 +28,8 @@ class Unmatched(TypedDict):
 
 
 def unmatched(expr: str, threshold: float | None, source: promql.Listing) -> list[Unmatched]:
-    """The selectors that match no series, those that ask for absence aside. Raises promql.PromQLError where the source cannot be asked."""
+    """The selectors that match no series, those that ask for absence aside. Raises
+    promql.PromQLError where the source cannot be asked."""
     try:
         query = promql.parse(expand(expr, threshold))
     except (ExpressionError, promql.PromQLError):
@@ -41,7 +43,8 @@ def unmatched(expr: str, threshold: float | None, source: promql.Listing) -> lis
 
 
 def note_unmatched(rules: Iterable[Rule]) -> int:
-    """Look for the selectors of these rules and keep what is found; how many rules have changed. Where the series cannot be read, it stays."""
+    """Look for the selectors of these rules and keep what is found; how many rules have changed.
+    Where the series cannot be read, it stays."""
     changed = 0
     sources: dict[str | None, promql.Listing] = {}
     for rule in rules:

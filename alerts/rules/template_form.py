@@ -34,7 +34,8 @@ class TemplateForm(forms.Form):
 
 
 def template_form(data: QueryDict | None, chosen: str, expr: str = "") -> TemplateForm | None:
-    """The form of the template that was posted, else of the one that is asked for by name, else of the one that a query is; None for none."""
+    """The form of the template that was posted, else of the one that is asked for by name, else of
+    the one that a query is; None for none."""
     if data is not None:
         template = TEMPLATES.get(data.get(CHOSEN, ""))
         return TemplateForm(template, data) if template is not None else None

@@ -45,7 +45,8 @@ class Console:
 
 @dataclass(frozen=True)
 class LinkHolder:
-    """Whoever has a signed link that came with a message, or pressed its button. It sees and may do nothing but what the link is for."""
+    """Whoever has a signed link that came with a message, or pressed its button. It sees and
+    may do nothing but what the link is for."""
 
     name: str
     pk: None = None

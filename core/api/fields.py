@@ -42,7 +42,9 @@ class ManagedBy(serializers.Field[Any, Any, Any, Any]):
         super().__init__(
             source="*",
             read_only=True,
-            help_text="The file that it comes from (`manage.py apply`), which undoes other changes; empty: people made it.",
+            help_text=(
+                "The file that it comes from (`manage.py apply`), which undoes other changes; empty: people made it."
+            ),
         )
 
     def to_representation(self, value: Model) -> str:

@@ -20,8 +20,8 @@ YEAR_2000 = 946_684_800  # epoch seconds at which Postgres's timestamps are 0
 def copied(cursor: CursorWrapper, query: str, integers: list[str], floats: list[str]) -> Rows:
     """A query's rows through binary COPY into a structured array.
 
-    The columns are bigint or timestamptz (`integers`) and double precision (`floats`), in this order, none of them NULL: each row
-    has one width. A timestamptz is microseconds since 2000.
+    The columns are bigint or timestamptz (`integers`) and double precision (`floats`), in this order, none of them
+    NULL: each row has one width. A timestamptz is microseconds since 2000.
     """
     return np.concatenate(list(copied_pieces(cursor, query, integers, floats)))
 
@@ -49,8 +49,8 @@ def copied_pieces(cursor: CursorWrapper, query: str, integers: list[str], floats
 def copied_bytes(cursor: CursorWrapper, query: str) -> Iterator[bytes]:
     """What COPY answers in its binary form, in pieces that fit a processor's cache; the first has the whole header.
 
-    Postgres sends a message per row. psycopg's `copy` passes each through several generators, which takes longer than Postgres
-    needs to make it; so the messages are taken from libpq itself, all that have come, before the next wait.
+    Postgres sends a message per row. psycopg's `copy` passes each through several generators, which takes longer than
+    Postgres needs to make it; so the messages are taken from libpq itself, all that have come, before the next wait.
     """
     pgconn = cursor.connection.pgconn
     data = bytearray()

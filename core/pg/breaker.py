@@ -1,8 +1,9 @@
 """Whether Postgres answers: a circuit breaker that every connection of this process shares.
 
-A statement may take long for a good reason, so its time alone says nothing. One that has waited for `DOUBT` seconds has a probe asked
-in its place: a connection of its own, by a thread of its own. Where the probe is not answered in time either, the breaker opens: what
-waits fails at once, and so does whatever comes, until the probe, asked again and again, gets an answer.
+A statement may take long for a good reason, so its time alone says nothing. One that has waited for `DOUBT`
+seconds has a probe asked in its place: a connection of its own, by a thread of its own. Where the probe is not
+answered in time either, the breaker opens: what waits fails at once, and so does whatever comes, until the
+probe, asked again and again, gets an answer.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from psycopg.abc import RV, PQGen
 log = logging.getLogger(__name__)
 DOUBT = 1.0  # seconds
 PAUSE = 0.5  # seconds between two probes while Postgres is away
-# Postgres refuses a connection in its own words: it is there, whatever it refuses. Not so while it starts, stops or recovers.
+# Postgres refuses a connection in its own words: it is there, whatever it refuses. Not
+# so while it starts, stops or recovers.
 REFUSAL, NOT_UP = "FATAL:", ("starting up", "shutting down", "recovery", "not accepting", "not yet accepting")
 
 
@@ -62,7 +64,8 @@ def ask() -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Why Postgres could not be asked, "" where it answered with a refusal (no such database, too many connections …)."""
+    """Why Postgres could not be asked, "" where it answered with a refusal (no such
+    database, too many connections …)."""
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return "" if REFUSAL in reason and not any(text in reason for text in NOT_UP) else reason
 
@@ -94,7 +97,8 @@ class Breaker:
                 self._probe()
 
     def doubt(self, seconds: float | None = None) -> None:
-        """Return when a probe has been answered; raise Away where it is not within `seconds` (else the setting), or has failed."""
+        """Return when a probe has been answered; raise Away where it is not within
+        `seconds` (else the setting), or has failed."""
         within = settings.PORTAL.database_timeout if seconds is None else seconds
         with self._changed:
             before = self._answers
@@ -105,7 +109,8 @@ class Breaker:
         self.check()
 
     def watch(self, gen: PQGen[RV]) -> Generator[Any, Any, RV]:
-        """What `gen` does, until the breaker is open. psycopg sends 0 where nothing has come for a tenth of a second."""
+        """What `gen` does, until the breaker is open. psycopg sends 0 where nothing has
+        come for a tenth of a second."""
         self.check()
         doubtful = time.monotonic() + DOUBT
         try:

@@ -19,7 +19,8 @@ LOCK = AdvisoryLock(7_310_003)
 
 @dataclass(frozen=True)
 class Partitioned:
-    """A table, whether its partitions span a day or a month, and by what a row is unique in its partition (beyond the table's own keys)."""
+    """A table, whether its partitions span a day or a month, and by what a row is unique in its
+    partition (beyond the table's own keys)."""
 
     table: str
     monthly: bool = False
@@ -64,7 +65,8 @@ def drop_before(parent: Partitioned, floor: datetime) -> list[str]:
     with transaction.atomic(), connection.cursor() as cursor:
         LOCK.take(cursor)
         cursor.execute(
-            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass",
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+            " WHERE i.inhparent = %s::regclass",
             [parent.table],
         )
         old = [name for (name,) in cursor.fetchall() if ends_by(parent, name, floor)]

@@ -11,7 +11,8 @@ from psycopg import IsolationLevel
 
 @contextmanager
 def snapshot(statement_seconds: int | None = None) -> Iterator[None]:
-    """A transaction that only reads, on one state of the tables; within a transaction that is under way, a part of that.
+    """A transaction that only reads, on one state of the tables; within a transaction
+    that is under way, a part of that.
 
     A statement that takes longer than `statement_seconds` is cancelled. Costs no round trip without that bound.
     """

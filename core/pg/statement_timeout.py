@@ -1,4 +1,5 @@
-"""How long the web server waits for a statement of Postgres. Past it, a batch of records goes to the spool and a page reports the failure."""
+"""How long the web server waits for a statement of Postgres. Past it, a batch of records goes to the
+spool and a page reports the failure."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from django.db import connection
 
 
 def prepared(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> Any:
-    """The first row of a statement that Postgres plans once per connection. Django's own cursors send values within the text."""
+    """The first row of a statement that Postgres plans once per connection. Django's own
+    cursors send values within the text."""
     with connection.wrap_database_errors:
         return psycopg.Cursor(connection.connection).execute(statement, values, prepare=True).fetchone()

@@ -1,4 +1,5 @@
-"""Text that Postgres can keep: it stores neither NUL nor a lone surrogate, which PromQL and templates can make of bytes that are no UTF-8."""
+"""Text that Postgres can keep: it stores neither NUL nor a lone surrogate, which PromQL and
+templates can make of bytes that are no UTF-8."""
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ class Alerts:
     )
     self_alert_after: int = setting(
         120,
-        "Once Postgres has been away, or rules have not been evaluated, for this long, the web server itself sends a message. 0: never.",
+        "Once Postgres has been away, or rules have not been evaluated, for this long, the web server itself "
+        "sends a message. 0: never.",
         section="Alerts",
         unit="seconds",
         low=0,

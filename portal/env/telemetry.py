@@ -37,7 +37,8 @@ class Telemetry:
     )
     lineage_wait: int = setting(
         8,
-        "The usage of a span is counted this long after it arrived, so that spans below it that tell of the same call are there.",
+        "The usage of a span is counted this long after it arrived, so that spans below it that tell of the same "
+        "call are there.",
         section="Telemetry",
         unit="seconds",
         low=0,

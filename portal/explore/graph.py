@@ -1,4 +1,5 @@
-"""The graph of several queries. One query takes the palette of its models or of its series; of several, each has one colour in shades."""
+"""The graph of several queries. One query takes the palette of its models or of its series; of
+several, each has one colour in shades."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def draw(
 ) -> Figure:
     """The figure of the answers that there are, of two units at most; `problems` says what failed, by letter.
 
-    `colours` is the colour of each model; `lettered`: names and colours are those of a query among others, if it is alone here.
+    `colours` is the colour of each model; `lettered`: names and colours are those of a
+    query among others, if it is alone here.
     """
     good = [answer for answer in answers if answer.result is not None and answer.result.labels]
     units = list(dict.fromkeys(shown(answer.unit) for answer in good))[:MAX_UNITS]
@@ -112,7 +114,8 @@ def _colour(labels: Labels, place: int, colours: Mapping[str, int]) -> str:
 
 
 def series_names(result: Result, text: str) -> list[str]:
-    """What tells the series apart: the values of the labels that differ; of one series its labels or, without any, the query."""
+    """What tells the series apart: the values of the labels that differ; of one series
+    its labels or, without any, the query."""
     labels = result.labels
     keys = sorted({name for one in labels for name in one})
     telling = [key for key in keys if len({one.get(key, "") for one in labels}) > 1]

@@ -1,7 +1,7 @@
 """cluster/grafana/alerts/llm-usage-alerts.yaml: the default rules as Grafana provisions them from a file.
 
-Grafana wants the measured side of a condition as a query and the comparison as an expression of its own: a query that holds
-its comparison has no value while all is well, which Grafana takes for missing data (`alerts.exchange.grafana`).
+Grafana wants the measured side of a condition as a query and the comparison as an expression of its own: a query that
+holds its comparison has no value while all is well, which Grafana takes for missing data (`alerts.exchange.grafana`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""cluster/grafana/dashboards/*.json and provisioning/: the boards of `portal.exports.grafana_boards`, built with Grafana's own SDK."""
+"""cluster/grafana/dashboards/*.json and provisioning/: the boards of
+`portal.exports.grafana_boards`, built with Grafana's own SDK."""
 
 from __future__ import annotations
 

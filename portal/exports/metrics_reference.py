@@ -14,8 +14,9 @@ INTRODUCTION = f"""# Metrics
 
 <!-- Made by `make docs` from usage/catalog/families.py; edit that. -->
 
-Every family that `/metrics` exports and that PromQL on the portal can ask for. Each is made from records (see [api.md](api.md)) or
-measured by the portal itself. Values come from Postgres: every replica exports the same ones, and counters never go back.
+Every family that `/metrics` exports and that PromQL on the portal can ask for. Each is made from records (see
+[api.md](api.md)) or measured by the portal itself. Values come from Postgres: every replica exports the same ones, and
+counters never go back.
 
 - A counter is a number of things since the portal's first record; ask for its `rate` or `increase`.
 - A histogram has the series `_bucket` (with the label `le`), `_sum` and `_count`.
@@ -32,13 +33,13 @@ what sampling keeps of traces, by `decision` (see [telemetry.md](telemetry.md#sa
 
 {OF_SAMPLING}
 
-what is so on this machine, so that an outside Prometheus sees that Postgres is away (all other numbers are then the last ones known to
-this machine; counters never go back):
+what is so on this machine, so that an outside Prometheus sees that Postgres is away (all other numbers are then the
+last ones known to this machine; counters never go back):
 
 {OF_NODE}
 
-and those of the web processes behind the address, together (`django_*`, `process_*`, `python_info`): counters go on when one of them
-is replaced. They differ between replicas.
+and those of the web processes behind the address, together (`django_*`, `process_*`, `python_info`): counters go on
+when one of them is replaced. They differ between replicas.
 """
 
 TITLES = {

@@ -22,8 +22,9 @@ TAGS = {
 }
 HEAD = """# Resources of the REST API
 
-Made from the OpenAPI schema by `manage.py generate`; [api.md](api.md#resources) says what they have in common. The schema itself is
-[openapi.yaml](openapi.yaml), served at `/api/schema/`; `/api/docs/` shows it with every field, and sends requests.
+Made from the OpenAPI schema by `manage.py generate`; [api.md](api.md#resources) says what they have in common. The
+schema itself is [openapi.yaml](openapi.yaml), served at `/api/schema/`; `/api/docs/` shows it with every field, and
+sends requests.
 """
 
 
@@ -49,7 +50,10 @@ def resources_page() -> str:
             by_tag.setdefault(operation["tags"][0], []).append(row)
     parts = [HEAD]
     for tag in sorted(by_tag, key=lambda one: (list(TAGS).index(one) if one in TAGS else len(TAGS), one)):
-        head = f"## {TAGS.get(tag, tag.capitalize())}\n\n| method | address | what | parameters |\n| --- | --- | --- | --- |\n"
+        head = (
+            f"## {TAGS.get(tag, tag.capitalize())}\n\n"
+            "| method | address | what | parameters |\n| --- | --- | --- | --- |\n"
+        )
         parts.append(head + "\n".join(by_tag[tag]) + "\n")
     return "\n".join(parts)
 

@@ -1,7 +1,7 @@
 """cluster/prometheus/: the scrape configuration and the default rules, for a Prometheus beside the portal.
 
-Made from the catalog's and the rules' defaults alone, never from this installation's settings or tuned thresholds, so that what
-lies in the tree can be checked against the code anywhere.
+Made from the catalog's and the rules' defaults alone, never from this installation's settings or tuned thresholds, so
+that what lies in the tree can be checked against the code anywhere.
 """
 
 from __future__ import annotations

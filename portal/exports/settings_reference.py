@@ -12,14 +12,15 @@ INTRODUCTION = """# Settings
 
 <!-- Made by `make docs` from the classes of portal/env; edit those. -->
 
-The portal is configured by environment variables only; none is needed to start. `manage.py up` also takes `--host`, `--port`,
-`--data` and `--only`, which stand for `PORTAL_HOST`, `PORTAL_PORT`, `PORTAL_DATA_DIR` and `PORTAL_ROLES` and win over them.
+The portal is configured by environment variables only; none is needed to start. `manage.py up` also takes `--host`,
+`--port`, `--data` and `--only`, which stand for `PORTAL_HOST`, `PORTAL_PORT`, `PORTAL_DATA_DIR` and `PORTAL_ROLES` and
+win over them.
 
-For each setting `NAME_FILE` may be set instead of `NAME`: the value is then read from the file that it names, for secrets that are
-mounted. Secrets are marked with *secret* and are shown nowhere.
+For each setting `NAME_FILE` may be set instead of `NAME`: the value is then read from the file that it names, for
+secrets that are mounted. Secrets are marked with *secret* and are shown nowhere.
 
-A name that begins with `PORTAL_` and is not on this page, a value that does not parse or is out of its bounds, or settings that
-contradict each other stop the start with a line that names them.
+A name that begins with `PORTAL_` and is not on this page, a value that does not parse or is out of its bounds, or
+settings that contradict each other stop the start with a line that names them.
 """
 
 FORMS = {

@@ -26,7 +26,8 @@ from portal.shell.navigation import reachable
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Accounts are made by invitation, by an administrator, or by an OpenID provider; nobody makes one for themselves."""
+    """Accounts are made by invitation, by an administrator, or by an OpenID provider;
+    nobody makes one for themselves."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Never."""
@@ -60,7 +61,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             raise self.validation_error("too_many_login_attempts")
 
     def send_notification_mail(self, template_prefix: str, user: User, *args: Any, **kwargs: Any) -> None:
-        """allauth tells of each change of how somebody signs in (password, codes, passkeys, providers): a line of the audit log."""
+        """allauth tells of each change of how somebody signs in (password, codes,
+        passkeys, providers): a line of the audit log."""
         record(template_prefix.rpartition("/")[2].replace("_", " "), user, by=user)
         super().send_notification_mail(template_prefix, user, *args, **kwargs)
 

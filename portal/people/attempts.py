@@ -1,7 +1,7 @@
 """Attempts to sign in: under what they are counted, so that guessing is slow and nobody can lock somebody else out.
 
-A browser in which somebody signed in before keeps a signed cookie, and its attempts at that account are counted apart (OWASP's device
-cookies). All others count for the account at their address, and for the address.
+A browser in which somebody signed in before keeps a signed cookie, and its attempts at that account are counted apart
+(OWASP's device cookies). All others count for the account at their address, and for the address.
 """
 
 from __future__ import annotations

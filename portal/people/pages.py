@@ -98,7 +98,8 @@ def person(request: HttpRequest, user_id: int) -> HttpResponse:
 @require_POST
 @confirmed
 def change(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Do what `do` says: role, activate, deactivate, promote, demote or hand-over. All but roles are the portal's administrators'."""
+    """Do what `do` says: role, activate, deactivate, promote, demote or hand-over. All but
+    roles are the portal's administrators'."""
     found, by = find(request, user_id), permissions.person_of(request)
     wanted = request.POST.get("do", "")
     if wanted != "role" and not permissions.is_superuser(by):

@@ -75,7 +75,8 @@ def wanted(rule: Rule, given: QueryDict) -> bool:
 
 @responses.endpoint("GET")
 def rules(request: HttpRequest) -> dict[str, Any]:
-    """All rules by group. People and keys of one workspace see the rules, but no alerts: those may tell of other workspaces."""
+    """All rules by group. People and keys of one workspace see the rules, but no alerts:
+    those may tell of other workspaces."""
     workspaces = workspaces_of(request)
     given = parameters.given(request)
     if parameters.first(given, "type") not in ("", "alert", "record"):

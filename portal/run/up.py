@@ -270,7 +270,10 @@ def announce(supervisor: Supervisor, config: Config) -> None:
         say("portal: neither is shown again; this is the key that sends records:")
         say(f"api key: {first['api_key']}")
     key = first.get("api_key", "YOUR_API_KEY")
-    record = '{"kind":"llm_call","provider":"openai","model":"gpt-4o","prompt_tokens":100,"completion_tokens":20,"duration_seconds":0.8}'
+    record = (
+        '{"kind":"llm_call","provider":"openai","model":"gpt-4o",'
+        '"prompt_tokens":100,"completion_tokens":20,"duration_seconds":0.8}'
+    )
     say("portal: send a record:")
     say(
         f"curl -sS {config.public_url}/api/v1/usage -H 'Authorization: Bearer {key}' -H 'Content-Type:"

@@ -1,4 +1,5 @@
-"""The sidebar: one declaration of the pages, in the order in which they are shown. A page without an address is left out."""
+"""The sidebar: one declaration of the pages, in the order in which they are shown. A
+page without an address is left out."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from core.accounts.preferences import preferences_of
 
 @dataclass(frozen=True)
 class Entry:
-    """A page: its name in the sidebar, the name of its URL, the letter that goes there after `g`, and whether viewers may not see it."""
+    """A page: its name in the sidebar, the name of its URL, the letter that goes there after
+    `g`, and whether viewers may not see it."""
 
     label: str
     url_name: str
@@ -81,7 +83,8 @@ KEPT = ("range", "from", "to", "workspace")
 
 
 def sidebar(request: HttpRequest) -> dict[str, object]:
-    """Context processor: `navigation`, the groups with their addresses, `kept`, the range and workspace of the URL, `firing_count`, `preferences`."""
+    """Context processor: `navigation`, the groups with their addresses, `kept`, the range and workspace of
+    the URL, `firing_count`, `preferences`."""
     kept = urlencode({name: request.GET[name] for name in KEPT if request.GET.get(name)})
     user = getattr(request, "user", None)
     groups = []

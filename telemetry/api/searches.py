@@ -61,6 +61,7 @@ class Searched(Ranged):
 
 
 def understood(problems: list[str]) -> None:
-    """Refuse filters that could not be understood, where a page would say so and leave them out. Raises ValidationError."""
+    """Refuse filters that could not be understood, where a page would say so and leave
+    them out. Raises ValidationError."""
     if problems:
         raise ValidationError({"q": problems})

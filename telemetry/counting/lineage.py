@@ -1,17 +1,20 @@
 """Which spans of a trace count: of the spans that tell of one call, one.
 
-A call has several spans where instrumented libraries wrap each other (LangChain around OpenAI's client), where a client and a server both
-send spans (an application and its LLM proxy, both ends of MCP), and where an agent's span repeats the sum of its calls. Such spans lie
-in one line of descent:
+A call has several spans where instrumented libraries wrap each other (LangChain around OpenAI's client), where a client
+and a server both send spans (an application and its LLM proxy, both ends of MCP), and where an agent's span repeats the
+sum of its calls. Such spans lie in one line of descent:
 
 - an `llm` span tells of the same call as every llm span above it;
-- a `tool` span as the tool spans of the same name above it, up to a model call or an agent's run between them, which made a call of its own;
+- a `tool` span as the tool spans of the same name above it, up to a model call or an agent's run between them,
+  which made a call of its own;
 - an `agent` span as the agent spans of the same name above it, up to a call between them;
-- a `gateway` span as the gateway spans of the same service above it. A server's span is a gateway's where an llm span is below it.
+- a `gateway` span as the gateway spans of the same service above it. A server's span is a gateway's where an llm
+  span is below it.
 
-Of each line the lowest span counts, as it is the nearest to the work: whether a span counts depends on the spans below it only. Spans of one
-trace may come in several batches, in any order, and a span is decided once those below it have had time to arrive (telemetry.deciding). What
-has been counted stays counted: whoever comes later still to a line that counts already does not count.
+Of each line the lowest span counts, as it is the nearest to the work: whether a span counts depends on the spans
+below it only. Spans of one trace may come in several batches, in any order, and a span is decided once those below
+it have had time to arrive (telemetry.deciding). What has been counted stays counted: whoever comes later still to a
+line that counts already does not count.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ DEEPEST = 200  # levels of spans that are looked through: real traces have some 
 
 
 class Node(msgspec.Struct, gc=False):
-    """A span among those of its trace. `name` tells calls of one kind apart; `counted` is what one became that is `decided`."""
+    """A span among those of its trace. `name` tells calls of one kind apart; `counted`
+    is what one became that is `decided`."""
 
     span_id: int
     parent_id: int | None
@@ -109,7 +113,8 @@ GATEWAYS = ("gateway", "server")
 
 
 def same_call(node: Node, by_id: Mapping[int, Node], covered: set[int]) -> Iterator[Node]:
-    """The spans above a span that describe the same call, up to the first one that is covered: those above it are too."""
+    """The spans above a span that describe the same call, up to the first one that is
+    covered: those above it are too."""
     gateway = node.kind in GATEWAYS
     for above in ancestors(node, by_id):
         same = above.kind in GATEWAYS if gateway else above.kind == node.kind

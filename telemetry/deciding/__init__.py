@@ -1,7 +1,8 @@
 """When a span's usage counts: once the spans that may tell of the same call have had time to arrive.
 
-Whether a span counts depends on the spans below it only (telemetry.counting.lineage), and those end before it does. So spans are stored at
-once, their usage waits with them in Postgres for PORTAL_LINEAGE_WAIT seconds, and is then decided from all that is known of its traces.
+Whether a span counts depends on the spans below it only (telemetry.counting.lineage), and those end before it does.
+So spans are stored at once, their usage waits with them in Postgres for PORTAL_LINEAGE_WAIT seconds, and is then
+decided from all that is known of its traces.
 
     calls       what waits: the usage that a request's spans may be
     waiting     the table of what waits

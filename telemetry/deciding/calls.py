@@ -1,4 +1,5 @@
-"""What waits: the usage that a request's spans may be, in the form of the spool, so that what can never be stored becomes a dead letter."""
+"""What waits: the usage that a request's spans may be, in the form of the spool, so that what can
+never be stored becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ FORM = "calls"
 
 
 class Call(msgspec.Struct, array_like=True, gc=False):
-    """The usage that a span may be. `expected`: it counts as far as its own request tells; `by_metrics`: its service's metrics had
-    counted its time already."""
+    """The usage that a span may be. `expected`: it counts as far as its own request tells; `by_metrics`: its service's
+    metrics had counted its time already."""
 
     record: AnyRecord
     expected: bool

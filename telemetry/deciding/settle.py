@@ -1,7 +1,8 @@
-"""Decides what has waited long enough, and counts it: of each request the usage of the spans that count, in one transaction with its receipt.
+"""Decides what has waited long enough, and counts it: of each request the usage of the spans that
+count, in one transaction with its receipt.
 
-Any number of processes may do this at once. A request's row is taken by one of them; the rows of its traces are locked before their spans are
-read, so that of two requests with spans of one trace the second sees what became of the first.
+Any number of processes may do this at once. A request's row is taken by one of them; the rows of its traces are locked
+before their spans are read, so that of two requests with spans of one trace the second sees what became of the first.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class ContendedError(Exception):
 
 
 def settle(wait: float) -> int:
-    """Count what has waited for `wait` seconds; how many requests. Stops where Postgres is away, and raises nothing else: what fails for
-    another reason becomes a dead letter."""
+    """Count what has waited for `wait` seconds; how many requests. Stops where Postgres is away, and raises nothing
+    else: what fails for another reason becomes a dead letter."""
     done = 0
     others: set[uuid.UUID] = set()
     try:
@@ -101,8 +102,8 @@ def usage_of(given: Sequence[Call], chosen: Sequence[bool], header: Header) -> t
 
 
 class Known(NamedTuple):
-    """What is known of the traces of a request of which other requests have brought spans too: their spans by trace, and of the request's own
-    spans why they are not expected to count ("" for those that are), by trace and span."""
+    """What is known of the traces of a request of which other requests have brought spans too: their spans by trace,
+    and of the request's own spans why they are not expected to count ("" for those that are), by trace and span."""
 
     nodes: Mapping[bytes, Sequence[Node]]
     expected: Mapping[tuple[bytes, int], str]
@@ -113,16 +114,21 @@ def decided(given: Sequence[Call], known: Known) -> list[str]:
     by_trace = {trace: decide(nodes) for trace, nodes in known.nodes.items()}
     found = []
     for one in given:
-        # Where only its own request tells of its trace a span is what it was expected to be, as is one that is gone with its day's partition.
+        # Where only its own request tells of its trace a span is what it was expected to be, as is
+        # one that is gone with its day's partition.
         why = by_trace.get(one.trace_id, {}).get(one.span_id, "" if one.expected else reasons.COUNTED_BELOW)
         found.append(why or (reasons.METRICS if one.by_metrics else ""))
     return found
 
 
-_LOCK = "SELECT FROM telemetry_trace WHERE workspace_id = %s AND trace_id = ANY (%s::uuid[]) ORDER BY trace_id FOR NO KEY UPDATE"
+_LOCK = (
+    "SELECT FROM telemetry_trace WHERE workspace_id = %s AND trace_id = ANY (%s::uuid[])"
+    " ORDER BY trace_id FOR NO KEY UPDATE"
+)
 _READ = """
-SELECT s.trace_id, s.span_id, s.parent_span_id, s.kind, CASE s.kind WHEN 'tool' THEN s.tool WHEN 'agent' THEN s.agent WHEN 'llm' THEN ''
-    ELSE s.service END, s.receipt IS NOT DISTINCT FROM %s, w.receipt IS NOT NULL, s.counted_kind <> '', s.not_counted
+SELECT s.trace_id, s.span_id, s.parent_span_id, s.kind,
+    CASE s.kind WHEN 'tool' THEN s.tool WHEN 'agent' THEN s.agent WHEN 'llm' THEN '' ELSE s.service END,
+    s.receipt IS NOT DISTINCT FROM %s, w.receipt IS NOT NULL, s.counted_kind <> '', s.not_counted
 FROM telemetry_span s LEFT JOIN telemetry_waiting w ON w.receipt = s.receipt
 WHERE s.trace_id = ANY (ARRAY(
     SELECT o.trace_id FROM telemetry_span o WHERE o.trace_id = ANY (%s::uuid[]) AND o.workspace_id = %s
@@ -133,8 +139,8 @@ ORDER BY 6 DESC, s.start DESC LIMIT %s
 
 
 def lock_and_read(given: Calls, batch: Batch) -> Known:
-    """What is known of the traces, which are locked until the end of the transaction: whoever brings or decides more of them waits. Most traces
-    came in one request, of which nothing is read."""
+    """What is known of the traces, which are locked until the end of the transaction: whoever brings or decides more of
+    them waits. Most traces came in one request, of which nothing is read."""
     traces = sorted({one.trace_id.hex() for one in given.calls})
     nodes: dict[bytes, list[Node]] = {}
     expected: dict[tuple[bytes, int], str] = {}

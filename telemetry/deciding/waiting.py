@@ -1,4 +1,5 @@
-"""The table of what waits: a row per request of spans, made in the transaction that stores them and gone in the one that counts them."""
+"""The table of what waits: a row per request of spans, made in the transaction that stores them
+and gone in the one that counts them."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ ON CONFLICT (receipt) DO NOTHING RETURNING 1
 
 
 def put(request: Header, given: Calls) -> None:
-    """Let a request's calls wait, within the transaction that stores its spans. A spooled request that is stored again waits once."""
+    """Let a request's calls wait, within the transaction that stores its spans. A spooled
+    request that is stored again waits once."""
     header = msgspec.structs.replace(request, form=calls.FORM, records=len(given.calls))
     prepared(_PUT, [request.receipt, msgspec.json.encode(header) + b"\n" + calls.encode(given)])
 
@@ -52,7 +54,8 @@ def find_next(wait: float, without: set[uuid.UUID]) -> Waiting | None:
 
 
 def take(receipt: uuid.UUID) -> bool:
-    """Take what waits out of the table, within the transaction that counts it; False where another process has it or had it."""
+    """Take what waits out of the table, within the transaction that counts it; False
+    where another process has it or had it."""
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM telemetry_waiting WHERE receipt ="

@@ -1,4 +1,5 @@
-"""Metrics in: those of GenAI and of MCP's clients become usage where their service sends no spans; others are taken and not kept."""
+"""Metrics in: those of GenAI and of MCP's clients become usage where their service sends no
+spans; others are taken and not kept."""
 
 from __future__ import annotations
 

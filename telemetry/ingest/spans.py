@@ -2,8 +2,8 @@
 
 raw spans -> bounds -> content apart -> meaning -> usage records -> telemetry.store.span_writer
 
-What they become as usage is decided later (telemetry.deciding); here it is looked at as far as the request tells, for the rows of spans and traces:
-what counts, what it costs, what is refused.
+What they become as usage is decided later (telemetry.deciding); here it is looked at as far as the request tells, for
+the rows of spans and traces: what counts, what it costs, what is refused.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ def calls_of(rows: Sequence[SpanRow]) -> Calls:
 
 
 def store(raws: Sequence[RawSpan], header: Header) -> tuple[Stored, Refused]:
-    """Store spans: how many are new, how many were there. Raises what storing raises; then nothing of them is stored."""
+    """Store spans: how many are new, how many were there. Raises what storing raises;
+    then nothing of them is stored."""
     refused = Refused()
     rows = prepare_spans(raws, header, Pricer(), refused)
     if not rows:

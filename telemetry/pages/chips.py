@@ -1,4 +1,5 @@
-"""What is typed into a search bar, as chips: `model = gpt-4o`, `duration > 0.5 s`, `"free text"`. The chips are the URL's `q` parameters."""
+"""What is typed into a search bar, as chips: `model = gpt-4o`, `duration > 0.5 s`, `"free text"`.
+The chips are the URL's `q` parameters."""
 
 from __future__ import annotations
 

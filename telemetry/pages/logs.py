@@ -1,4 +1,5 @@
-"""Logs: what was written, by whom, in which trace. The list, its chart, its patterns; live tail; a record's neighbours; download."""
+"""Logs: what was written, by whom, in which trace. The list, its chart, its patterns; live
+tail; a record's neighbours; download."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def asked(request: HttpRequest) -> Asked:
 @login_required
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
-    """The list with its chart; `part=patterns` and `part=tail` are its parts. What is typed becomes a chip of the address."""
+    """The list with its chart; `part=patterns` and `part=tail` are its parts. What is
+    typed becomes a chip of the address."""
     if "add" in request.GET:
         return _with_chip(request, request.GET["add"].strip())
     want = asked(request)
@@ -128,7 +130,8 @@ def _services(request: HttpRequest, want: Asked) -> list[tuple[str, str]]:
 
 
 def patterns(request: HttpRequest, want: Asked) -> list[tuple[object, str]]:
-    """The patterns of the newest lines that match against those of as long before; each with the address of its lines."""
+    """The patterns of the newest lines that match against those of as long before; each
+    with the address of its lines."""
     filters = want.search.filters
     length = filters.end - filters.start
     before = replace(filters, start=filters.start - length, end=filters.start)

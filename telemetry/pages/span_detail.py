@@ -1,4 +1,5 @@
-"""What a page says of one span: its numbers, what it was counted as or why not, its price, attributes, events, links, logs."""
+"""What a page says of one span: its numbers, what it was counted as or why not, its
+price, attributes, events, links, logs."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class Link:
 
 @dataclass(frozen=True)
 class Detail:
-    """A span for its part of the page. `offset` is its start in seconds of the trace; shares are percent of all its tokens."""
+    """A span for its part of the page. `offset` is its start in seconds of the trace;
+    shares are percent of all its tokens."""
 
     span: Span
     type: str

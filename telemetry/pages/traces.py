@@ -112,7 +112,8 @@ def asked(request: HttpRequest) -> Asked:
 @login_required
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
-    """The list with its chart; `part=facets` and `part=list` are its parts. What is typed becomes a chip of the address."""
+    """The list with its chart; `part=facets` and `part=list` are its parts. What is
+    typed becomes a chip of the address."""
     if (typed := request.GET.get("add", "").strip()) or "add" in request.GET:
         return _with_chip(request, typed)
     want = asked(request)
@@ -200,7 +201,8 @@ def sort_url(request: HttpRequest, want: Asked, name: Sort) -> str:
 
 
 def facets(request: HttpRequest, want: Asked) -> dict[str, object]:
-    """What the matching traces have, to narrow them down; and what is special in a region that was chosen in the chart."""
+    """What the matching traces have, to narrow them down; and what is special in a
+    region that was chosen in the chart."""
     found = trace_stats.facet_counts(want.search.filters)
     groups: list[tuple[str, list[FacetValue], list[FacetValue]]] = []
     outcomes = [("error", found.errors, "critical"), ("ok", found.traces - found.errors, "ok")]
@@ -230,7 +232,8 @@ def _value(
 
 
 def _special(request: HttpRequest, want: Asked, chosen: trace_stats.FacetCounts) -> str:
-    """What stands out in a region, in words, against the time in which it was chosen (`base`, two times in milliseconds)."""
+    """What stands out in a region, in words, against the time in which it was chosen
+    (`base`, two times in milliseconds)."""
     start, _, end = request.GET.get("base", "").partition("-")
     base = ranges.parse({"from": start, "to": end}, timezone.now())
     if not start or base.problem:

@@ -231,8 +231,8 @@ def _row_json(row: Row) -> list[object]:
     return [
         span.span_id, row.parent, row.depth, type_of(span), span.name[:200], span.agent or span.service, _ms(row.start),
         _ms(row.end - row.start), int(is_failed), span.input_tokens, span.output_tokens, span.cost_usd,
-        int(bool(span.counted_kind)), int(row.is_orphan), row.below, row.errors, row.input_tokens, row.output_tokens, round(row.cost, 9),
-        [[_ms(start), _ms(end)] for start, end in row.critical], why, _ms(row.shift),
+        int(bool(span.counted_kind)), int(row.is_orphan), row.below, row.errors, row.input_tokens, row.output_tokens,
+        round(row.cost, 9), [[_ms(start), _ms(end)] for start, end in row.critical], why, _ms(row.shift),
     ]  # fmt: skip
 
 

@@ -82,8 +82,8 @@ class ArrivedSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Spans, newest trace first, how many records were accepted and refused, with some of the reasons, and the metrics (service, name) that count
-    for nothing."""
+    """Spans, newest trace first, how many records were accepted and refused, with some of the reasons, and the metrics
+    (service, name) that count for nothing."""
 
     spans: Sequence[ArrivedSpan]
     accepted: int

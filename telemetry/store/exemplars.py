@@ -47,7 +47,8 @@ RECENT_SECONDS, MAX_RECENT = 300, 2_000
 _RECENT = """
 SELECT r.dimension_id, r.duration_seconds, extract(epoch FROM r.at)::float8, r.trace_id, r.span_id
 FROM usage_record r JOIN telemetry_trace t ON t.trace_id = r.trace_id::uuid AND t.workspace_id = r.workspace_id
-WHERE r.at >= to_timestamp(%s) AND r.at < to_timestamp(%s) AND r.duration_seconds IS NOT NULL AND r.trace_id ~ '^[0-9a-f]{32}$'
+WHERE r.at >= to_timestamp(%s) AND r.at < to_timestamp(%s) AND r.duration_seconds IS NOT NULL
+    AND r.trace_id ~ '^[0-9a-f]{32}$'
     AND (t.errors > 0 OR t.kept <> '' OR ('x' || left(md5(t.trace_id::text), 8))::bit(32)::bigint < %s * 4294967296)
 LIMIT %s
 """

@@ -42,9 +42,10 @@ WITH stored AS (
         workspace_id, digest, at, severity, severity_text, service, scope, event_name, body, exception_type, trace_id,
         span_id, attributes, resource, dropped, content
     )
-    SELECT %(workspace)s, (%(digests)s)[n], to_timestamp((%(times)s)[n]), (%(severities)s)[n], r.severity_text, r.service,
-        r.scope, r.event_name, r.body, r.exception_type, nullif((%(traces)s)[n], '00000000-0000-0000-0000-000000000000'),
-        nullif((%(spans)s)[n], 0), nullif(r.attributes, '')::jsonb, e.resource, (%(dropped)s)[n],
+    SELECT %(workspace)s, (%(digests)s)[n], to_timestamp((%(times)s)[n]), (%(severities)s)[n], r.severity_text,
+        r.service, r.scope, r.event_name, r.body, r.exception_type,
+        nullif((%(traces)s)[n], '00000000-0000-0000-0000-000000000000'), nullif((%(spans)s)[n], 0),
+        nullif(r.attributes, '')::jsonb, e.resource, (%(dropped)s)[n],
         nullif(r.content, '')::jsonb
     FROM unnest(
         %(severity_texts)s, %(services)s, %(scopes)s, %(event_names)s, %(bodies)s, %(exception_types)s, %(attributes)s,

@@ -26,13 +26,15 @@ from telemetry.store.traces import load, visible
 LEVELS = {"trace": 1, "debug": 5, "info": 9, "warn": 13, "error": 17, "fatal": 21}
 
 MAX_COUNTED = 5_000
-# Of how many records a chart is counted, and that of a search, which has to look into each: of about 20,000 a bin of 90 is right within some percent.
+# Of how many records a chart is counted, and that of a search, which has to look into each: of about 20,000
+# a bin of 90 is right within some percent.
 MAX_CHARTED, MAX_SEARCHED = 60_000, 20_000
 
 
 @dataclass(frozen=True)
 class LogFilters:
-    """Which records: those of [start, end), of a severity number from `severity` on, of one of `services` (all where none is named).
+    """Which records: those of [start, end), of a severity number from `severity` on, of one
+    of `services` (all where none is named).
 
     `text` is a search over the words of the body as one writes it for a web search: words, "a phrase", -without, or.
     """
@@ -113,8 +115,9 @@ class Bin(NamedTuple):
 
 
 _COLUMNS = (
-    "(SELECT slug FROM accounts_workspace w WHERE w.id = l.workspace_id), l.digest, l.at, l.severity, l.severity_text, l.service,"
-    " l.scope, l.event_name, l.body, l.exception_type, l.trace_id, l.span_id, l.dropped, l.content IS NOT NULL, l.attributes, l.resource"
+    "(SELECT slug FROM accounts_workspace w WHERE w.id = l.workspace_id), l.digest, l.at, l.severity,"
+    " l.severity_text, l.service, l.scope, l.event_name, l.body, l.exception_type, l.trace_id, l.span_id, l.dropped,"
+    " l.content IS NOT NULL, l.attributes, l.resource"
 )
 
 
@@ -148,19 +151,24 @@ def log_of(row: tuple[Any, ...]) -> Log:
 
 
 def find_logs(filters: LogFilters, before: Place | None = None, size: int = 100) -> tuple[list[Log], Place | None]:
-    """The newest records that match, those before a place; and where to go on, None at the end. Raises ValueError for what is no trace id."""
+    """The newest records that match, those before a place; and where to go on, None at the end.
+    Raises ValueError for what is no trace id."""
     where, values = conditions(filters)
     if before is not None:
         where += " AND (l.at, l.digest) < (%s, %s)"
         values += before
-    # A workspace at a time: within one the index has its records by time, so that a word that most lines have is found in the newest ones.
+    # A workspace at a time: within one the index has its records by time, so that a word that
+    # most lines have is found in the newest ones.
     chosen = (
         "SELECT id FROM accounts_workspace"
         if filters.slugs is None
         else "SELECT id FROM accounts_workspace WHERE slug = ANY (%s)"
     )
     given = [] if filters.slugs is None else [sorted(filters.slugs)]
-    newest = f"SELECT * FROM telemetry_log l WHERE l.workspace_id = w.id AND {where} ORDER BY l.at DESC, l.digest DESC LIMIT %s"  # noqa: S608 - only names of our own; values are parameters
+    newest = (
+        f"SELECT * FROM telemetry_log l WHERE l.workspace_id = w.id AND {where}"  # noqa: S608 - only names of our own; values are parameters
+        " ORDER BY l.at DESC, l.digest DESC LIMIT %s"
+    )
     query = f"SELECT {_COLUMNS} FROM ({chosen}) w, LATERAL ({newest}) l ORDER BY l.at DESC, l.digest DESC LIMIT %s"  # noqa: S608 - only names of our own; values are parameters
     with connection.cursor() as cursor:
         cursor.execute(query, [*given, *values, size + 1, size + 1])
@@ -172,8 +180,9 @@ def find_logs(filters: LogFilters, before: Place | None = None, size: int = 100)
 def histogram(filters: LogFilters, bins: int = 60) -> Histogram:
     """The matching records over time, in `bins` equal parts of the range; bins without records are left out.
 
-    A word that most lines have is looked for in each of them, as no index says more. Where Postgres expects more records to match than can be
-    counted at once, they are counted among a share of all, which their digests choose as if at random.
+    A word that most lines have is looked for in each of them, as no index says more. Where Postgres
+    expects more records to match than can be counted at once, they are counted among a share of all,
+    which their digests choose as if at random.
     """
     seen: list[Any] = []
     whose = visible("l", filters.slugs, seen)
@@ -189,8 +198,10 @@ def histogram(filters: LogFilters, bins: int = 60) -> Histogram:
             given.append(uuid.UUID(int=int(share * 2**128)))
         width = max(1.0, (filters.end - filters.start).total_seconds() / bins)
         cursor.execute(
-            "SELECT floor(extract(epoch FROM l.at)::float8 / %s) * %s, count(*), count(*) FILTER (WHERE l.severity BETWEEN 13 AND 16),"  # noqa: S608 - only names of our own; values are parameters
-            f" count(*) FILTER (WHERE l.severity >= 17) FROM telemetry_log l WHERE {whose} AND {where} GROUP BY 1 ORDER BY 1",
+            "SELECT floor(extract(epoch FROM l.at)::float8 / %s) * %s, count(*),"  # noqa: S608 - only names of our own; values are parameters
+            " count(*) FILTER (WHERE l.severity BETWEEN 13 AND 16),"
+            f" count(*) FILTER (WHERE l.severity >= 17) FROM telemetry_log l WHERE {whose} AND {where}"
+            " GROUP BY 1 ORDER BY 1",
             [width, width, *given],
         )
         found = [Bin(start, *(round(count / share) for count in counts)) for start, *counts in cursor.fetchall()]
@@ -205,7 +216,8 @@ def counted_lines(filters: LogFilters) -> list[Short]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT body, count(*), max(severity), min(at) FROM (SELECT left(l.body, 400) AS body, l.severity, l.at"  # noqa: S608 - only names of our own; values are parameters
-            f" FROM telemetry_log l WHERE {whose} AND {where} ORDER BY l.at DESC LIMIT {MAX_COUNTED}) newest GROUP BY body",
+            f" FROM telemetry_log l WHERE {whose} AND {where} ORDER BY l.at DESC LIMIT {MAX_COUNTED}) newest"
+            " GROUP BY body",
             [*seen, *values],
         )
         return [Short(*row) for row in cursor.fetchall()]
@@ -225,7 +237,8 @@ def read_log(digest: uuid.UUID, at: datetime, slugs: frozenset[str] | None) -> L
 
 
 def read_content(digest: uuid.UUID, at: datetime, slugs: frozenset[str] | None) -> dict[str, Any]:
-    """What is kept of a record's content, masked; empty where none is. `slugs` are the workspaces that the reader operates, None for all."""
+    """What is kept of a record's content, masked; empty where none is. `slugs` are the workspaces
+    that the reader operates, None for all."""
     values: list[Any] = [digest, at]
     where = visible("l", slugs, values)
     with connection.cursor() as cursor:
@@ -245,7 +258,8 @@ def around(log: Log, slugs: frozenset[str] | None, lines: int = 5) -> tuple[list
         where = visible("l", slugs, values)
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT {_COLUMNS} FROM telemetry_log l WHERE {where} AND l.service = %s AND (l.at, l.digest) {sign} (%s, %s)"  # noqa: S608 - only names of our own; values are parameters
+                f"SELECT {_COLUMNS} FROM telemetry_log l WHERE {where} AND l.service = %s"  # noqa: S608 - only names of our own; values are parameters
+                f" AND (l.at, l.digest) {sign} (%s, %s)"
                 f" ORDER BY l.at {order}, l.digest {order} LIMIT %s",
                 [*values, log.service, log.at, log.digest, lines],
             )

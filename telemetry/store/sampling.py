@@ -1,7 +1,9 @@
-"""Which traces are kept, decided per trace once nothing more of it comes. Usage was counted before, so no number depends on it.
+"""Which traces are kept, decided per trace once nothing more of it comes. Usage was
+counted before, so no number depends on it.
 
-Kept are traces with an error, the slowest and the costliest of each service (of the root) and hour, and a share of the rest, chosen by the
-trace's id: whoever decides, and however often, decides the same. The others go, with their spans; their logs stay.
+Kept are traces with an error, the slowest and the costliest of each service (of the root) and hour, and a
+share of the rest, chosen by the trace's id: whoever decides, and however often, decides the same. The
+others go, with their spans; their logs stay.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ MAX_ROUNDS = 50
 # How many of the slowest, and of the costliest, are kept of each service and hour.
 MAX_OUTSTANDING = 10
 DROPPED = "dropped"
-# Longer than spans take to be stored: their traces were seen at the beginning of it, and their usage waits since its end.
+# Longer than spans take to be stored: their traces were seen at the beginning of it, and
+# their usage waits since its end.
 STORING = timedelta(minutes=5)
 
 
@@ -32,7 +35,8 @@ class Decided(NamedTuple):
 
 
 _DUE = """
-SELECT workspace_id, trace_id FROM telemetry_trace WHERE kept = '' AND last_seen < %s ORDER BY last_seen LIMIT %s FOR UPDATE SKIP LOCKED
+SELECT workspace_id, trace_id FROM telemetry_trace WHERE kept = '' AND last_seen < %s ORDER BY last_seen LIMIT %s
+    FOR UPDATE SKIP LOCKED
 """
 # The hours of the due traces, with all traces of them that are kept or due, ranked.
 _DECIDE = """
@@ -62,7 +66,8 @@ WITH due AS (
     WHERE t.trace_id = d.trace_id AND t.workspace_id = d.workspace_id AND d.reason <> 'dropped'
 ), gone AS (
     DELETE FROM telemetry_trace t USING decided d
-    WHERE t.trace_id = d.trace_id AND t.workspace_id = d.workspace_id AND d.reason = 'dropped' RETURNING t.workspace_id, t.trace_id
+    WHERE t.trace_id = d.trace_id AND t.workspace_id = d.workspace_id AND d.reason = 'dropped'
+        RETURNING t.workspace_id, t.trace_id
 ), gone_spans AS (
     DELETE FROM telemetry_span s USING gone g WHERE s.trace_id = g.trace_id AND s.workspace_id = g.workspace_id
 ), counted AS (
@@ -75,8 +80,8 @@ ON CONFLICT (reason) DO UPDATE SET traces = t.traces + excluded.traces, spans = 
 
 
 def decide(now: datetime) -> int:
-    """Decide upon the traces of which nothing came for PORTAL_TRACE_SETTLE seconds; how many were decided. Traces whose usage is not counted
-    yet, as no worker ran, are left for later: what counts of them is known from their spans."""
+    """Decide upon the traces of which nothing came for PORTAL_TRACE_SETTLE seconds; how many were decided. Traces whose
+    usage is not counted yet, as no worker ran, are left for later: what counts of them is known from their spans."""
     done = 0
     quiet_since = now - timedelta(seconds=settings.PORTAL.trace_settle)
     since = waiting.since()

@@ -45,8 +45,9 @@ SHARED = (
 
 
 class SpanRow(msgspec.Struct, gc=False):
-    """A span to be stored. The ids are those of Postgres's columns; `counted_kind` is the usage it becomes as far as its request tells, else
-    `not_counted` is the reason. `expected`: the spans of its request let it count; `by_metrics`: its service's metrics had."""
+    """A span to be stored. The ids are those of Postgres's columns; `counted_kind` is the usage it becomes as far as
+    its request tells, else `not_counted` is the reason. `expected`: the spans of its request let it count;
+    `by_metrics`: its service's metrics had."""
 
     raw: RawSpan
     meaning: Meaning
@@ -187,25 +188,31 @@ def numbers(values: Sequence[float | None]) -> PostgresArray:
 
 _SHARED = ", ".join(f"d.{name}" for name in SHARED)
 _GIVEN = ", ".join(f"%(shared_{name})s" for name in SHARED)
+_NUMBERS = ", ".join(f"nullif((%({name})s)[n], 'NaN'){'' if name == 'cost_usd' else '::bigint'}" for name in NUMBERS)
 # Elements of one size are found at once where they are; texts are unnested.
 INSERT = f"""
 WITH stored AS (
     INSERT INTO telemetry_span (
-        workspace_id, trace_id, span_id, parent_span_id, start, duration, span_kind, status, name, status_message, session, user_id,
-        {", ".join(SHARED)}, {", ".join(NUMBERS)}, counted_event, attributes, resource, events, links, dropped, content, receipt
+        workspace_id, trace_id, span_id, parent_span_id, start, duration, span_kind, status, name, status_message,
+        session, user_id, {", ".join(SHARED)}, {", ".join(NUMBERS)}, counted_event, attributes, resource, events,
+        links, dropped, content, receipt
     )
     SELECT %(workspace)s, (%(traces)s)[n], (%(spans)s)[n], nullif((%(parents)s)[n], 0), to_timestamp((%(starts)s)[n]),
         (%(durations)s)[n], (%(span_kinds)s)[n], (%(statuses)s)[n], r.name, r.message, r.session, r.user_id,
-        {_SHARED}, {", ".join(f"nullif((%({name})s)[n], 'NaN'){'' if name == 'cost_usd' else '::bigint'}" for name in NUMBERS)},
-        nullif((%(counted_events)s)[n], '{uuid.UUID(int=0)}'), nullif(r.attributes, '')::jsonb, e.resource, nullif(r.events, '')::jsonb,
-        nullif(r.links, '')::jsonb, (%(dropped)s)[n], nullif(r.content, '')::jsonb, %(receipt)s
+        {_SHARED}, {_NUMBERS},
+        nullif((%(counted_events)s)[n], '{uuid.UUID(int=0)}'), nullif(r.attributes, '')::jsonb, e.resource,
+        nullif(r.events, '')::jsonb, nullif(r.links, '')::jsonb, (%(dropped)s)[n], nullif(r.content, '')::jsonb,
+        %(receipt)s
     FROM unnest(
-        %(names)s, %(messages)s, %(sessions)s, %(users)s, %(attributes)s, %(events)s, %(links)s, %(contents)s, %(places)s,
-        %(resource_places)s
-    ) WITH ORDINALITY AS r (name, message, session, user_id, attributes, events, links, content, place, resource_place, n)
+        %(names)s, %(messages)s, %(sessions)s, %(users)s, %(attributes)s, %(events)s, %(links)s, %(contents)s,
+        %(places)s, %(resource_places)s
+    ) WITH ORDINALITY AS r (
+        name, message, session, user_id, attributes, events, links, content, place, resource_place, n
+    )
     JOIN unnest({_GIVEN}) WITH ORDINALITY AS d ({", ".join(SHARED)}, place) ON d.place = r.place
     JOIN (
-        SELECT nullif(given, '')::jsonb AS resource, place FROM unnest(%(resources)s) WITH ORDINALITY AS g (given, place) OFFSET 0
+        SELECT nullif(given, '')::jsonb AS resource, place
+        FROM unnest(%(resources)s) WITH ORDINALITY AS g (given, place) OFFSET 0
     ) AS e ON e.place = r.resource_place
     ON CONFLICT DO NOTHING
     RETURNING trace_id, span_id

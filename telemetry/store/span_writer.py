@@ -1,7 +1,7 @@
 """Writes of spans: the rows, their traces in short and the usage that they may be, in one transaction.
 
-The rows of a batch's traces are locked first, so that nobody decides what spans of these traces become (telemetry.deciding) while more of them
-are stored.
+The rows of a batch's traces are locked first, so that nobody decides what spans of these traces become
+(telemetry.deciding) while more of them are stored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ DAY = 86_400
 
 
 def store(batch: Batch, rows: Sequence[SpanRow], wait: Callable[[Sequence[SpanRow]], None]) -> int:
-    """Store spans; how many are new. `wait` lets the usage wait that these may be. Raises django.db.DatabaseError; then nothing is stored."""
+    """Store spans; how many are new. `wait` lets the usage wait that these may be. Raises
+    django.db.DatabaseError; then nothing is stored."""
     ensure(partitions.SPANS, [datetime.fromtimestamp(day * DAY, UTC) for day in {row.start // DAY for row in rows}])
     with transaction.atomic():
         connection.ensure_connection()

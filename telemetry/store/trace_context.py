@@ -46,8 +46,9 @@ class Record(NamedTuple):
         return load(self.labels_json) or {}
 
 
+_COLUMNS = {"kind": "d.kind", "labels_json": "d.labels::text"}
 _RECORDS = (
-    f"SELECT {', '.join({'kind': 'd.kind', 'labels_json': 'd.labels::text'}.get(name, f'r.{name}') for name in Record._fields)}"  # noqa: S608 - only names of our own; values are parameters
+    f"SELECT {', '.join(_COLUMNS.get(name, f'r.{name}') for name in Record._fields)}"  # noqa: S608 - only names of our own; values are parameters
     " FROM usage_record r JOIN usage_dimension d ON d.id = r.dimension_id"
 )
 
@@ -134,8 +135,9 @@ def alike(trace: TraceRow, slugs: frozenset[str] | None) -> list[TraceRow]:
     given = [*values, trace.start - _DAY, trace.start + _DAY, trace.root_name, trace.root_service, trace.trace_id]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {TRACE_COLUMNS} FROM telemetry_trace t WHERE {where} AND t.start BETWEEN %s AND %s AND t.root_name = %s"  # noqa: S608 - only names of our own; values are parameters
-            f" AND t.root_service = %s AND t.trace_id <> %s::uuid ORDER BY abs(extract(epoch FROM t.start - %s)) LIMIT {MAX_ALIKE}",
+            f"SELECT {TRACE_COLUMNS} FROM telemetry_trace t WHERE {where} AND t.start BETWEEN %s AND %s"  # noqa: S608 - only names of our own; values are parameters
+            " AND t.root_name = %s AND t.root_service = %s AND t.trace_id <> %s::uuid"
+            f" ORDER BY abs(extract(epoch FROM t.start - %s)) LIMIT {MAX_ALIKE}",
             [*given, trace.start],
         )
         return [trace_row(row) for row in cursor.fetchall()]

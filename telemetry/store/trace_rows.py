@@ -99,12 +99,12 @@ def is_usage_missing(row: SpanRow) -> bool:
 _LOCK = f"""
 WITH put AS (
     INSERT INTO telemetry_trace AS t (
-        workspace_id, trace_id, start, finish, duration, root_name, root_service, has_root, {", ".join(COUNTS)}, cost_usd, facets,
-        first_seen, last_seen
+        workspace_id, trace_id, start, finish, duration, root_name, root_service, has_root, {", ".join(COUNTS)},
+        cost_usd, facets, first_seen, last_seen
     )
-    SELECT %(workspace)s, trace, to_timestamp(start), to_timestamp(finish), finish - start, root_name, root_service, has_root = 1,
-        {", ".join(f"(%({name})s)[n]" for name in COUNTS)}, (%(costs)s)[n], string_to_array(facets, chr(31)), to_timestamp(%(seen)s),
-        to_timestamp(%(seen)s)
+    SELECT %(workspace)s, trace, to_timestamp(start), to_timestamp(finish), finish - start, root_name, root_service,
+        has_root = 1, {", ".join(f"(%({name})s)[n]" for name in COUNTS)}, (%(costs)s)[n],
+        string_to_array(facets, chr(31)), to_timestamp(%(seen)s), to_timestamp(%(seen)s)
     FROM unnest(%(traces)s, %(starts)s, %(finishes)s, %(root_names)s, %(root_services)s, %(roots)s, %(facets)s)
         WITH ORDINALITY AS r (trace, start, finish, root_name, root_service, has_root, facets, n)
     ORDER BY trace
@@ -118,13 +118,15 @@ WITH changed AS (
     UPDATE telemetry_trace t SET
         start = least(t.start, to_timestamp(r.start)),
         finish = greatest(t.finish, to_timestamp(r.finish)),
-        duration = extract(epoch FROM greatest(t.finish, to_timestamp(r.finish)) - least(t.start, to_timestamp(r.start))),
+        duration = extract(epoch FROM greatest(t.finish, to_timestamp(r.finish))
+            - least(t.start, to_timestamp(r.start))),
         root_name = CASE WHEN r.has_root = 1 THEN r.root_name ELSE t.root_name END,
         root_service = CASE WHEN r.has_root = 1 THEN r.root_service ELSE t.root_service END,
         has_root = t.has_root OR r.has_root = 1,
         {", ".join(f"{name} = t.{name} + (%({name})s)[n]" for name in COUNTS)},
         cost_usd = t.cost_usd + (%(costs)s)[n],
-        facets = CASE WHEN t.facets @> string_to_array(r.facets, chr(31)) OR cardinality(t.facets) >= {MAX_FACETS} THEN t.facets
+        facets = CASE WHEN t.facets @> string_to_array(r.facets, chr(31)) OR cardinality(t.facets) >= {MAX_FACETS}
+            THEN t.facets
             ELSE ARRAY(SELECT DISTINCT f FROM unnest(t.facets || string_to_array(r.facets, chr(31))) f ORDER BY f) END
     FROM unnest(%(traces)s, %(starts)s, %(finishes)s, %(root_names)s, %(root_services)s, %(roots)s, %(facets)s)
         WITH ORDINALITY AS r (trace, start, finish, root_name, root_service, has_root, facets, n)
@@ -136,8 +138,8 @@ SELECT count(*) FROM changed
 
 
 def lock(additions: dict[bytes, Addition], workspace_id: int, seen: float) -> set[bytes]:
-    """Make the rows of the traces that are new, with what a batch adds to them; the traces that were known, whose rows are locked
-    until the end of the transaction and not added to yet."""
+    """Make the rows of the traces that are new, with what a batch adds to them; the traces that were known, whose rows
+    are locked until the end of the transaction and not added to yet."""
     [known] = prepared(_LOCK, {**arrays_of(additions, workspace_id), "seen": seen})
     return {one.bytes for one in known or ()}
 

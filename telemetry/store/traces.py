@@ -53,10 +53,11 @@ MAX_SPANS = 20_000
 
 @dataclass(frozen=True)
 class TraceFilters:
-    """Which traces: those of [start, end) that have every one of `facets` (name and value) and `attributes` (on any span).
+    """Which traces: those of [start, end) that have every one of `facets` (name and
+    value) and `attributes` (on any span).
 
-    `text` is looked for in the root's name and service, `span_name` is the name of any span; `failed` asks for traces with (or without) errors. Bounds are inclusive: seconds,
-    tokens in and out together, USD.
+    `text` is looked for in the root's name and service, `span_name` is the name of any span; `failed` asks for traces
+    with (or without) errors. Bounds are inclusive: seconds, tokens in and out together, USD.
     """
 
     slugs: frozenset[str] | None
@@ -76,7 +77,8 @@ class TraceFilters:
 
 
 class TraceRow(NamedTuple):
-    """A trace in short. `has_root` is false where the root span has not arrived; `kept` gives the reason sampling kept it, or is empty."""
+    """A trace in short. `has_root` is false where the root span has not arrived; `kept` gives the
+    reason sampling kept it, or is empty."""
 
     workspace: str
     trace_id: str
@@ -113,8 +115,8 @@ class TracePage:
 
 
 class Span(NamedTuple):
-    """A span with what it means and what it became; while it is `waiting` that is what is expected. `duration` is in seconds; the texts of JSON are
-    read by `load`."""
+    """A span with what it means and what it became; while it is `waiting` that is what is expected. `duration` is in
+    seconds; the texts of JSON are read by `load`."""
 
     span_id: str
     parent_span_id: str
@@ -183,7 +185,8 @@ class Trace:
 
 
 class Bin(NamedTuple):
-    """Traces that began in a bin of time: how many, how many of them with errors, and their median and longest duration."""
+    """Traces that began in a bin of time: how many, how many of them with errors, and
+    their median and longest duration."""
 
     start: float
     traces: int
@@ -239,12 +242,14 @@ def conditions(filters: TraceFilters) -> tuple[str, list[Any]]:
         values.append(filters.text)
     if filters.span_name:
         parts.append(
-            "EXISTS (SELECT FROM telemetry_span s WHERE s.trace_id = t.trace_id AND s.workspace_id = t.workspace_id AND s.name = %s)"
+            "EXISTS (SELECT FROM telemetry_span s"
+            " WHERE s.trace_id = t.trace_id AND s.workspace_id = t.workspace_id AND s.name = %s)"
         )
         values.append(filters.span_name)
     for attribute, wanted in filters.attributes:
         parts.append(
-            "EXISTS (SELECT FROM telemetry_span s WHERE s.trace_id = t.trace_id AND s.workspace_id = t.workspace_id AND s.attributes ->> %s = %s)"
+            "EXISTS (SELECT FROM telemetry_span s"
+            " WHERE s.trace_id = t.trace_id AND s.workspace_id = t.workspace_id AND s.attributes ->> %s = %s)"
         )
         values += [attribute, wanted]
     return " AND ".join(parts), values
@@ -311,7 +316,8 @@ def facet_values(
     values: list[Any] = []
     where = visible("t", slugs, values)
     query = (
-        f"SELECT substr(f, %s), count(*) FROM telemetry_trace t, unnest(t.facets) f WHERE {where} AND t.start >= %s AND t.start < %s"  # noqa: S608 - only names of our own; values are parameters
+        f"SELECT substr(f, %s), count(*) FROM telemetry_trace t, unnest(t.facets) f WHERE {where}"  # noqa: S608 - only names of our own; values are parameters
+        " AND t.start >= %s AND t.start < %s"
         " AND starts_with(f, %s) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %s"
     )
     with connection.cursor() as cursor:
@@ -358,7 +364,8 @@ def span_of_event(event_id: uuid.UUID, at: datetime, slugs: frozenset[str] | Non
     where = visible("r", slugs, values)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT r.trace_id, r.span_id FROM usage_record r WHERE r.event_id = %s AND r.at = %s AND {where} AND r.trace_id <> ''",  # noqa: S608 - only names of our own; values are parameters
+            f"SELECT r.trace_id, r.span_id FROM usage_record r WHERE r.event_id = %s AND r.at = %s AND {where}"  # noqa: S608 - only names of our own; values are parameters
+            " AND r.trace_id <> ''",
             values,
         )
         found = cursor.fetchone()
@@ -366,7 +373,8 @@ def span_of_event(event_id: uuid.UUID, at: datetime, slugs: frozenset[str] | Non
 
 
 def read_content(trace_id: str, span_id: str, slugs: frozenset[str] | None) -> dict[str, Any]:
-    """What is kept of a span's content, masked; empty where none is. `slugs` are the workspaces that the reader operates, None for all."""
+    """What is kept of a span's content, masked; empty where none is. `slugs` are the workspaces
+    that the reader operates, None for all."""
     values: list[Any] = [trace_uuid(trace_id), span_number(span_id)]
     where = visible("s", slugs, values)
     with connection.cursor() as cursor:

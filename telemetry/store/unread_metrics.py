@@ -1,4 +1,5 @@
-"""The names of metrics that arrived and count for nothing, so that a page can say that they came. Noted once a minute, bounded per workspace."""
+"""The names of metrics that arrived and count for nothing, so that a page can say that they came. Noted
+once a minute, bounded per workspace."""
 
 from __future__ import annotations
 
@@ -32,8 +33,10 @@ def note(workspace_id: int, found: Iterable[tuple[str, str]], at: datetime) -> N
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO telemetry_unread_metric AS u (workspace_id, service, metric, seen)"
-            " SELECT DISTINCT %s::bigint, service, metric, %s::timestamptz FROM unnest(%s::text[], %s::text[]) AS g (service, metric)"
-            " WHERE (SELECT count(*) FROM telemetry_unread_metric o WHERE o.workspace_id = %s) < %s ORDER BY service, metric"
+            " SELECT DISTINCT %s::bigint, service, metric, %s::timestamptz"
+            " FROM unnest(%s::text[], %s::text[]) AS g (service, metric)"
+            " WHERE (SELECT count(*) FROM telemetry_unread_metric o WHERE o.workspace_id = %s) < %s"
+            " ORDER BY service, metric"
             " ON CONFLICT (workspace_id, service, metric) DO UPDATE SET seen = greatest(u.seen, excluded.seen)",
             [workspace_id, at, services, metrics, workspace_id, MAX_NAMES],
         )
@@ -46,7 +49,8 @@ def since(slugs: frozenset[str] | None, start: datetime, most: int) -> list[tupl
     where = visible("u", slugs, values)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT u.service, u.metric FROM telemetry_unread_metric u WHERE {where} AND u.seen >= %s ORDER BY 1, 2 LIMIT %s",  # noqa: S608 - only names of our own; values are parameters
+            f"SELECT u.service, u.metric FROM telemetry_unread_metric u WHERE {where} AND u.seen >= %s"  # noqa: S608 - only names of our own; values are parameters
+            " ORDER BY 1, 2 LIMIT %s",
             [*values, start, most],
         )
         return list(cursor.fetchall())

@@ -1,4 +1,5 @@
-"""The operator's way from the first start to an alert that fired and resolved, in a real browser before a real portal."""
+"""The operator's way from the first start to an alert that fired and resolved, in a real
+browser before a real portal."""
 
 import json
 import urllib.request
@@ -73,7 +74,8 @@ def test_from_the_first_start_to_a_resolved_alert(browser: Browser, http_server:
         send(portal, calls * 30)
         page.goto("/?range=1h")
         expect(page.locator("#models")).to_contain_text("gpt-4o")
-        # The first scrape after the records is up to 15 s away; then the charts, which refresh themselves, show the model.
+        # The first scrape after the records is up to 15 s away; then the charts, which
+        # refresh themselves, show the model.
         expect(page.locator(".legend button", has_text="gpt-4o").first).to_be_visible(timeout=90_000)
 
         add_slack(page, f"{http_server.url}/hook")

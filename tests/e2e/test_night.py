@@ -1,4 +1,5 @@
-"""A night, played in a browser: an incident is notified once, escalated, acknowledged from its message, snoozed, silenced, resolved, written up."""
+"""A night, played in a browser: an incident is notified once, escalated, acknowledged from its message,
+snoozed, silenced, resolved, written up."""
 
 import dataclasses
 import datetime as dt

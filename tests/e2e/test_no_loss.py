@@ -48,7 +48,8 @@ class Client:
 
 @dataclass
 class Exporter(Client):
-    """An application that exports spans: a trace in two batches, its call of a model and the wrapper around it, now one first, now the other."""
+    """An application that exports spans: a trace in two batches, its call of a model and the wrapper
+    around it, now one first, now the other."""
 
     traces: int = 0
 

@@ -1,4 +1,5 @@
-"""Passkeys in a real browser, with Chromium's virtual authenticator in place of a finger: set up, sign in by it alone, and as second factor."""
+"""Passkeys in a real browser, with Chromium's virtual authenticator in place of a finger: set up, sign
+in by it alone, and as second factor."""
 
 import re
 from collections.abc import Iterator

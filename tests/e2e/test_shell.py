@@ -16,7 +16,9 @@ from tests.servers import wait_until
 
 # Fetches every chart anew, as its interval would.
 REFRESH = """
-import("/static/charts/charts.js").then(({ load }) => document.querySelectorAll(".chart").forEach((chart) => load(chart)))
+import("/static/charts/charts.js").then(({ load }) => {
+  document.querySelectorAll(".chart").forEach((chart) => load(chart));
+})
 """
 PAGES = ("/", "/coverage/", "/providers/", "/tools/", "/cost/", "/alerts/", "/rules/", "/channels/", "/runbooks/")
 

@@ -14,7 +14,9 @@ SHOWN = """async () => {
     name: zone.name,
     hours: [at, at + 3600e3].map((ms) => zone.ahead(ms) / 3600e3),
     back: zone.fromWall(zone.toWall(at + 7200e3)) - at,
-    texts: ["2026-03-29T03:30", "2026-03-29 03:30:00.5", "2026-07-01"].map((text) => new Date(zone.parseWall(text)).toISOString()),
+    texts: ["2026-03-29T03:30", "2026-03-29 03:30:00.5", "2026-07-01"].map(
+      (text) => new Date(zone.parseWall(text)).toISOString(),
+    ),
   };
 }"""
 

@@ -1,4 +1,5 @@
-"""Traces that are not whole, and long ones: what their pages say, in both themes, on a phone, by keyboard, under axe; and the search bar."""
+"""Traces that are not whole, and long ones: what their pages say, in both themes, on a phone, by
+keyboard, under axe; and the search bar."""
 
 import json
 import random

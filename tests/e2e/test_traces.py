@@ -1,4 +1,5 @@
-"""From a chart's point to the execution behind it, its waterfall, logs, record and receipt; and from an alert to its traces."""
+"""From a chart's point to the execution behind it, its waterfall, logs, record and
+receipt; and from an alert to its traces."""
 
 import json
 import logging
@@ -48,7 +49,8 @@ LIMITED = {"error": {"message": "slow down", "type": "requests", "code": "rate_l
 
 @pytest.fixture
 def execution(http_server: HttpServer, live_server: LiveServer, sender: Sender) -> Iterator[Callable[[], str]]:
-    """Runs an execution of an application that is instrumented as its users would: OpenTelemetry's SDK, OpenInference, OpenAI's client.
+    """Runs an execution of an application that is instrumented as its users would:
+    OpenTelemetry's SDK, OpenInference, OpenAI's client.
 
     The application calls a model, is refused by another, calls a tool and logs a line; the trace's id in hex.
     """
@@ -107,7 +109,10 @@ def click_point(page: Page, chart: Locator) -> None:
             const trace = chart._fullData.find((one) => one.y.some((value) => value !== null));
             const at = trace.y.findLastIndex((value) => value !== null);
             const { xaxis, yaxis } = chart._fullLayout, box = chart.getBoundingClientRect();
-            return [box.left + xaxis._offset + xaxis.d2p(trace.x[at]), box.top + yaxis._offset + yaxis.d2p(trace.y[at])];
+            return [
+                box.left + xaxis._offset + xaxis.d2p(trace.x[at]),
+                box.top + yaxis._offset + yaxis.d2p(trace.y[at]),
+            ];
         }"""
     )
     page.mouse.move(place[0] - 3, place[1])

@@ -133,7 +133,8 @@ class Budgets(OwnedEditable[Budget]):
 
 
 class CostSerializer(serializers.Serializer[Any]):
-    """What a team spent on a model since midnight (of the workspace's time zone), and in the same hours of the day before."""
+    """What a team spent on a model since midnight (of the workspace's time zone), and in
+    the same hours of the day before."""
 
     team = serializers.CharField()
     model = serializers.CharField()

@@ -1,4 +1,5 @@
-"""From a point of a chart to what is behind it: the labels that its series stands for, which the page's script turns into a search of traces."""
+"""From a point of a chart to what is behind it: the labels that its series stands for, which the page's
+script turns into a search of traces."""
 
 from __future__ import annotations
 
@@ -11,12 +12,14 @@ from usage.catalog import BY_SERIES, Family
 
 
 def behind(labels: Mapping[str, str], step: int) -> dict[str, Any]:
-    """What a trace of a Plotly figure carries, to be clicked on: its labels, and the milliseconds that a point stands for."""
+    """What a trace of a Plotly figure carries, to be clicked on: its labels, and the
+    milliseconds that a point stands for."""
     return {"meta": {"labels": {name: text for name, text in labels.items() if name != "__name__"}, "step": step}}
 
 
 def counted(expr: str) -> tuple[Family, dict[str, str]] | None:
-    """The first metric of a query that counts records, and the labels that the query asks for; None where there is none (a gauge, a mistake)."""
+    """The first metric of a query that counts records, and the labels that the query asks for; None
+    where there is none (a gauge, a mistake)."""
     try:
         query = promql.parse(expr)
     except promql.PromQLError:

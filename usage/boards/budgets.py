@@ -34,9 +34,9 @@ def by_period(found: Iterable[Budget]) -> dict[tuple[str, ZoneInfo], list[Budget
     return groups
 
 
-# Whole hours before today from the hours, today from the 15 s rows, which are complete at any time. A day of a zone such
-# as India's begins within an hour, hence the 5 min rows. Summed per dimension first: its labels are then unpacked once,
-# not once for each row.
+# Whole hours before today from the hours, today from the 15 s rows, which are complete at any time. A day of a
+# zone such as India's begins within an hour, hence the 5 min rows. Summed per dimension first: its labels are
+# then unpacked once, not once for each row.
 _SPEND = f"""
 SELECT d.labels->>'workspace', d.labels->>'team', sum(r.cost) FROM usage_dimension d JOIN (
     SELECT dimension_id, sum(measures[%(offset)s]) AS cost
@@ -75,7 +75,8 @@ def hour_of(at: datetime) -> datetime:
 
 
 def by_budget(found: Sequence[Budget], costs: Iterable[tuple[str, str, float]]) -> dict[int, float]:
-    """The costs (of a workspace and team) that count against each budget, by its id: a workspace's has its own, the portal's all."""
+    """The costs (of a workspace and team) that count against each budget, by its id: a
+    workspace's has its own, the portal's all."""
     sums: dict[tuple[str | None, str], float] = defaultdict(float)
     for slug, team, cost in costs:
         sums[slug, team] += cost

@@ -1,4 +1,5 @@
-"""Where a metric's events come from: its records counted by each label that their dimensions carry, now against before."""
+"""Where a metric's events come from: its records counted by each label that their
+dimensions carry, now against before."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ ORDER = {SHOWN_NAMES.get(name, name): place for place, name in enumerate(TELLING
 
 @dataclass(frozen=True)
 class Contributor:
-    """One value of a label: what it counted in the window and in the time before, and its share of the larger of the two."""
+    """One value of a label: what it counted in the window and in the time before, and
+    its share of the larger of the two."""
 
     label: str
     value: str
@@ -64,7 +66,8 @@ def contributors(
 ) -> list[Contributor]:
     """The labels that tell most about the family's events with these labels, the largest share first; one query.
 
-    `fine` reads the 15 s rollups, else those of 5 minutes. Labels that `labels` fixes are left out, and those that no record gives.
+    `fine` reads the 15 s rollups, else those of 5 minutes. Labels that `labels` fixes are
+    left out, and those that no record gives.
     """
     own = family.split[0] if family.split else ""
     fixed = {family.renames.get(name, name): labels[name] for name in family.labels if name in labels and name != own}

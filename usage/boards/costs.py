@@ -56,7 +56,8 @@ class CostRow:
 
 @dataclass(frozen=True)
 class BudgetState:
-    """A budget in its present period: spent and expected at its end at the pace of the last day, in USD and in percent."""
+    """A budget in its present period: spent and expected at its end at the pace of the
+    last day, in USD and in percent."""
 
     budget: Budget
     spent: float
@@ -108,7 +109,8 @@ class BudgetState:
 def by_team_and_model(
     rollups: Rollups, now: datetime, zone: ZoneInfo, colours: Mapping[str, int], sort: str
 ) -> list[CostRow]:
-    """A row per team and model with cost or unpriced calls today or yesterday, sorted by one of `SORTS` (else by today).
+    """A row per team and model with cost or unpriced calls today or yesterday, sorted by
+    one of `SORTS` (else by today).
 
     Days begin at midnight of the zone.
     """

@@ -27,8 +27,8 @@ class Query:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Which series are drawn where there are many: those with the highest value of `expr`, which sums by `by`. The others
-    are drawn as one, evaluated together."""
+    """Which series are drawn where there are many: those with the highest value of `expr`, which sums by `by`. The
+    others are drawn as one, evaluated together."""
 
     by: tuple[str, ...]
     expr: str

@@ -77,7 +77,8 @@ def colour_of(panel: Panel, labels: Mapping[str, str], name: str, position: int,
 
 
 def lines_of(panel: Panel, results: Sequence[Result], colours: Mapping[str, int]) -> list[Line]:
-    """The series of all queries with a legend, the largest first; names that occur twice are distinguished by their labels."""
+    """The series of all queries with a legend, the largest first; names that occur twice
+    are distinguished by their labels."""
     found: list[tuple[str, Mapping[str, str], Floats]] = []
     for query, result in zip(panel.queries, results, strict=True):
         if not query.legend:
@@ -111,7 +112,8 @@ def grouped(lines: list[Line], additive: bool) -> tuple[list[Line], list[Line]]:
 
 
 def draw(panel: Panel, results: Sequence[Result], time_range: TimeRange, colours: Mapping[str, int]) -> Figure:
-    """The figure of a panel. `results` are the answers to its queries in order, `colours` the colour of each value of its label."""
+    """The figure of a panel. `results` are the answers to its queries in order, `colours`
+    the colour of each value of its label."""
     if panel.chart == "matrix":
         return _matrix(panel, results[0])
     times = results[0].times
@@ -178,7 +180,8 @@ def _heat(result: Result, times: Ints) -> list[Trace]:
     if not counts.any() or not finite:
         return []
     edges = [finite[0] / 2, *finite, *([finite[-1] * 2] if len(finite) < len(bounds) else [])]
-    # Columns are scaled by themselves: what a reader compares is where the calls lie at a time, not how many there were.
+    # Columns are scaled by themselves: what a reader compares is where the calls lie at
+    # a time, not how many there were.
     shares = counts / np.maximum(counts.max(axis=0), 1e-12)
     z = [numbers(row) for row in np.where(counts > 0, shares, np.nan)]
     style = {"colorscale": heat_scale(0.35), "zmin": 0, "zmax": 1, "hoverinfo": "skip", "showlegend": False}

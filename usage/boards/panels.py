@@ -18,8 +18,8 @@ OTHERS = f"{SPACE}others"
 
 
 def folded(panel: Panel, source: Source, time_range: TimeRange) -> Source:
-    """The source in which all but the largest series of the panel are one; the source itself where there are few, or where
-    another server evaluates. Raises promql.PromQLError."""
+    """The source in which all but the largest series of the panel are one; the source itself where there are few, or
+    where another server evaluates. Raises promql.PromQLError."""
     ranking = panel.ranking
     if ranking is None or isinstance(source, promql.Engine):
         return source

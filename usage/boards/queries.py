@@ -116,7 +116,8 @@ class Rollups:
         for part in segments(start, end, self._now, 10_800 if coarse else 900, self._watermark):
             cursor.execute(
                 f"SELECT g.place, greatest(floor((extract(epoch FROM r.bucket) - %s) / %s), 0)::int, {sums}"  # noqa: S608 - only names of our own; values are parameters
-                f" FROM {part.grain.table} r JOIN unnest(%s::bigint[], %s::int[]) AS g(id, place) ON g.id = r.dimension_id"
+                f" FROM {part.grain.table} r"
+                " JOIN unnest(%s::bigint[], %s::int[]) AS g(id, place) ON g.id = r.dimension_id"
                 " WHERE r.bucket >= to_timestamp(%s) AND r.bucket < to_timestamp(%s) GROUP BY 1, 2",
                 # From the exact start: counted from its second, the last bucket would fall behind the last step.
                 [start_ms / 1000, step_ms / 1000, ids, places, part.start, part.end],
@@ -177,7 +178,8 @@ def arrival(slugs: frozenset[str] | None, now: datetime) -> Arrival:
         "" if slugs is None else " AND workspace_id IN (SELECT id FROM accounts_workspace WHERE slug = ANY(%(slugs)s))"
     )
     query = (
-        "SELECT (SELECT received_at FROM usage_receipt WHERE received_at > %(now)s - interval '30 days' AND accepted > 0 AND state = 'stored'"  # noqa: S608 - only names of our own; values are parameters
+        "SELECT (SELECT received_at FROM usage_receipt WHERE received_at > %(now)s - interval '30 days'"  # noqa: S608 - only names of our own; values are parameters
+        " AND accepted > 0 AND state = 'stored'"
         f"{scoped} ORDER BY received_at DESC LIMIT 1),"
         " (SELECT coalesce(sum(accepted), 0) FROM usage_receipt"
         f" WHERE received_at > %(now)s - interval '1 minute' AND state = 'stored'{scoped})"

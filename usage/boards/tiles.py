@@ -33,7 +33,8 @@ class Spark:
 
 @dataclass(frozen=True)
 class Tile:
-    """One figure. `state` is ok, warning, critical or empty and colours the note; `url_name` is the page that says more."""
+    """One figure. `state` is ok, warning, critical or empty and colours the note;
+    `url_name` is the page that says more."""
 
     name: str
     value: str
@@ -125,7 +126,8 @@ def calls(rollups: Rollups, start_ms: int, end_ms: int, step_ms: int = 0) -> Cal
 
 
 def overview(rollups: Rollups, time_range: TimeRange, now: datetime, zone: ZoneInfo) -> list[Tile]:
-    """The six tiles: the last quarter of an hour (of a fixed range: its own), against the same one a day before; cost of today in the zone."""
+    """The six tiles: the last quarter of an hour (of a fixed range: its own), against the same one a
+    day before; cost of today in the zone."""
     at = int(now.timestamp() * 1000) if time_range.name else time_range.end_ms
     recent = calls(rollups, at - RECENT, at)
     before = calls(rollups, at - DAY - RECENT, at - DAY)
@@ -203,7 +205,8 @@ def _tokens(recent: Calls, course: Calls) -> Tile:
 
 @dataclass(frozen=True)
 class Days:
-    """Today and yesterday in a zone, in epoch milliseconds; `yesterday_by_now_ms` is as far into yesterday as now is into today."""
+    """Today and yesterday in a zone, in epoch milliseconds; `yesterday_by_now_ms` is as
+    far into yesterday as now is into today."""
 
     now_ms: int
     today_ms: int

@@ -57,7 +57,8 @@ def _measure(*names: str) -> str:
 
 
 def models_seen(workspaces: Collection[str] | None, now: datetime) -> list[PricedModel]:
-    """Models called in the last 30 days in these workspaces (None: all), those with unpriced calls first, then the dearest."""
+    """Models called in the last 30 days in these workspaces (None: all), those with
+    unpriced calls first, then the dearest."""
     query = _CALLS.format(
         hours=COARSE.table,
         fine=FINE.table,

@@ -86,7 +86,8 @@ def read_rows(now: float) -> Rows:
 
 
 class Exemplar(NamedTuple):
-    """A call that shows where a histogram's values come from: its dimension, duration (s), end (epoch seconds), trace and span (hex)."""
+    """A call that shows where a histogram's values come from: its dimension, duration (s), end
+    (epoch seconds), trace and span (hex)."""
 
     dimension: int
     value: float
@@ -179,7 +180,8 @@ def braced(name: str, text: str) -> str:
 def histogram_samples(
     family: Family, texts: list[str], cells: Floats, exemplars: Mapping[tuple[str, int], str]
 ) -> Iterator[str]:
-    """Cumulated buckets, sum and count of each series; `cells` holds the sum, then each bucket and +Inf; `exemplars` by label text and bucket."""
+    """Cumulated buckets, sum and count of each series; `cells` holds the sum, then each bucket and +Inf;
+    `exemplars` by label text and bucket."""
     bounds = [f'le="{bound(le)}"' for le in (*family.buckets, np.inf)]
     cumulated = np.cumsum(cells[:, 1:], axis=1).tolist()
     for text, total, counts in zip(texts, cells[:, 0].tolist(), cumulated, strict=True):

@@ -1,8 +1,8 @@
 """6 series: which grains of the rollups answer a selector, and how their sums become samples on one grid of times.
 
-The portal's counters behave as if a server scraped them every 15 s: a sample at t has all that happened before t. What was read as
-sums per bucket is cumulated at the buckets' ends (the knots) and read off on the grid; between the knots of a coarse grain a counter
-grows evenly, so that a coarse answer differs from the fine one by no more than that.
+The portal's counters behave as if a server scraped them every 15 s: a sample at t has all that happened before t. What
+was read as sums per bucket is cumulated at the buckets' ends (the knots) and read off on the grid; between the knots of
+a coarse grain a counter grows evenly, so that a coarse answer differs from the fine one by no more than that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ LONG = 43_200  # spans from here on are read from coarse grains where the window
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of time, in epoch seconds, that one grain answers: buckets from `start` (inclusive) to `end` (exclusive)."""
+    """A stretch of time, in epoch seconds, that one grain answers: buckets from `start`
+    (inclusive) to `end` (exclusive)."""
 
     grain: Grain
     start: int
@@ -51,13 +52,16 @@ class Segment:
 
 
 def grid_step(window: float, span: float) -> int:
-    """Seconds between samples of a selector: every scrape, or over a long span a twentieth of the window, within reason.
+    """Seconds between samples of a selector: every scrape, or over a long span a
+    twentieth of the window, within reason.
 
-    `window` is the selector's range, or for plain selectors the step; a minute between samples is well within the look-back.
+    `window` is the selector's range, or for plain selectors the step; a minute between
+    samples is well within the look-back.
     """
     if span < LONG:
         return SCRAPE
-    # Over weeks a minute would be tens of thousands of samples for each bucket of a histogram: as many as the window needs do.
+    # Over weeks a minute would be tens of thousands of samples for each bucket of a
+    # histogram: as many as the window needs do.
     wanted = max(min(window / 20, 60), window / 1440, min(window / 20, span / 4320))
     return max(SCRAPE, int(wanted // SCRAPE) * SCRAPE)
 
@@ -69,9 +73,11 @@ def grid_times(start: int, end: int, step: int) -> Ints:
 
 
 def segments(start: int, end: int, now: int, window: float, watermark: Watermark) -> list[Segment]:
-    """The stretches that cover [start, end), each read from the coarsest grain that is kept, settled and fine enough for `window`.
+    """The stretches that cover [start, end), each read from the coarsest grain that is
+    kept, settled and fine enough for `window`.
 
-    `window` is the range of the selector in seconds, or for plain selectors the step. Below a grain's floor only coarser ones exist.
+    `window` is the range of the selector in seconds, or for plain selectors the step. Below
+    a grain's floor only coarser ones exist.
     """
     long = end - start >= LONG
     until_1h = max(
@@ -101,7 +107,8 @@ def after(start: int, now: int, watermark: Watermark) -> list[Segment]:
 
 
 def without(part: Segment, chunked: Collection[int]) -> list[Segment]:
-    """What of a stretch lies outside the 5-minute buckets that have chunks (by their start): runs as long as they are."""
+    """What of a stretch lies outside the 5-minute buckets that have chunks (by their
+    start): runs as long as they are."""
     runs: list[list[int]] = []
     for start in range(MIDDLE.start(part.start), part.end, MIDDLE.seconds):
         if start in chunked:
@@ -114,7 +121,8 @@ def without(part: Segment, chunked: Collection[int]) -> list[Segment]:
 
 
 def knots(parts: list[Segment]) -> Ints:
-    """The ends of all buckets of the segments, ascending, preceded by the start of the first: where cumulated sums are known."""
+    """The ends of all buckets of the segments, ascending, preceded by the start of the
+    first: where cumulated sums are known."""
     ends = [np.arange(part.start, part.end, part.width, dtype=np.int64) + part.width for part in parts]
     return np.concatenate([np.array([parts[0].start], dtype=np.int64), *ends])
 
@@ -127,7 +135,8 @@ def on_grid(cumulated: Floats, at: Ints, times: Ints) -> Floats:
     left = np.maximum(right - 1, 0)
     width = np.maximum(at[right] - at[left], 1)
     share = np.clip((times - at[left]) / width, 0.0, 1.0)
-    # Never below the left knot nor above the right one, not by the last bit either: a counter that falls has been reset.
+    # Never below the left knot nor above the right one, not by the last bit either: a
+    # counter that falls has been reset.
     low, high = cumulated[:, left], cumulated[:, right]
     between: Floats = np.minimum(low + (high - low) * share, high)
     return between

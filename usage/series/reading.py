@@ -1,5 +1,5 @@
-"""6 series: the measures of label sets over a stretch of time, read from chunks where there are any, else from the rows of the grain that
-answers. What is read is entries: the series, the cell, the column of time, and the value.
+"""6 series: the measures of label sets over a stretch of time, read from chunks where there are any, else from the rows
+of the grain that answers. What is read is entries: the series, the cell, the column of time, and the value.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ MANY = 64  # of the 256 label sets of a block
 
 
 class Entries(NamedTuple):
-    """Values as columns: `column` is the place of the knot at which they are counted; one past the last is for what came later, the next
-    one for totals."""
+    """Values as columns: `column` is the place of the knot at which they are counted; one past the last is for
+    what came later, the next one for totals."""
 
     series: Ints
     cell: Ints
@@ -40,7 +40,8 @@ class Entries(NamedTuple):
 
 @dataclass(frozen=True)
 class Counters:
-    """What is to be read of a group: one offset, or the offsets of a histogram's buckets. `among` is how many dimensions there are."""
+    """What is to be read of a group: one offset, or the offsets of a histogram's buckets.
+    `among` is how many dimensions there are."""
 
     kind: str
     group: Group
@@ -50,12 +51,13 @@ class Counters:
 
     @property
     def owners(self) -> str:
-        """The condition on dimensions. Where they are most of all dimensions, all are read and the others are skipped: planning and checking a
-        long list takes Postgres longer."""
+        """The condition on dimensions. Where they are most of all dimensions, all are read and the others are skipped:
+        planning and checking a long list takes Postgres longer."""
         return "true" if 2 * len(self.group.ids) >= self.among else f"dimension_id = ANY({self.group.listed})"
 
     def read_from(self, number: int, stretch: Stretch) -> str:
-        """SQL of a stretch's rows: the stretch's number, the bucket, the dimension, the cells. What goes into one column is summed."""
+        """SQL of a stretch's rows: the stretch's number, the bucket, the dimension, the
+        cells. What goes into one column is summed."""
         part, summed = stretch.part, stretch.columns == 1
         when = (
             "true"
@@ -74,7 +76,8 @@ class Counters:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of time and where its sums go: each bucket into a column of its own, those past the last into the last."""
+    """A stretch of time and where its sums go: each bucket into a column of its own,
+    those past the last into the last."""
 
     part: Segment
     column: int
@@ -94,7 +97,8 @@ class Stretch:
         return [self.only(piece) for piece in self.part.pieces()]
 
     def ends(self, first: int, last: int) -> list[Stretch]:
-        """The stretch with all that lies between two times (epoch seconds) in one column, by which it is known at the second."""
+        """The stretch with all that lies between two times (epoch seconds) in one
+        column, by which it is known at the second."""
         part, width = self.part, self.part.width
         low = part.start + max(0, -(-(first - part.start) // width)) * width
         high = part.start + (min(last, part.end) - part.start) // width * width
@@ -106,8 +110,8 @@ class Stretch:
         return [summed, *(self.only(one) for one in around if one.end > one.start)]
 
     def is_chunked(self, group: Group) -> bool:
-        """Whether chunks are to be read where there are any. In a 5-minute bucket they have twenty times as many values as its rows, of all
-        label sets that are near: they cost less only where many of these are wanted."""
+        """Whether chunks are to be read where there are any. In a 5-minute bucket they have twenty times as many values
+        as its rows, of all label sets that are near: they cost less only where many of these are wanted."""
         if self.part.grain not in (FINE, MIDDLE):
             return False
         return self.part.grain is FINE or len(group.ids) >= MANY * len(np.unique(group.ids // chunks.BLOCK))

@@ -1,8 +1,9 @@
-"""6 series: what the catalog's families were, as a server would have scraped them every 15 s. A promql source over the rollups.
+"""6 series: what the catalog's families were, as a server would have scraped them every
+15 s. A promql source over the rollups.
 
-Counters and histograms are dense on one grid of times: series of a family are one matrix. A counter begins with a 0, one scrape
-before its first record, so that its first increments count; afterwards it never ends. Gauges hold their last value for a while.
-A source that is made for some workspaces sees nothing of others, whatever the expression.
+Counters and histograms are dense on one grid of times: series of a family are one matrix. A counter begins with a 0,
+one scrape before its first record, so that its first increments count; afterwards it never ends. Gauges hold their last
+value for a while. A source that is made for some workspaces sees nothing of others, whatever the expression.
 """
 
 from __future__ import annotations
@@ -31,22 +32,24 @@ from usage.series.summed import Summation, Windows, groups_of, joined, with_boun
 from usage.store import chunks, watermark
 
 MAX_CELLS = 60_000_000
-# Functions that look at differences only: where the counter stood before the range does not matter to them. To rate and increase it
-# does: they do not extrapolate a counter to before it was 0.
+# Functions that look at differences only: where the counter stood before the range does not matter to them. To rate and
+# increase it does: they do not extrapolate a counter to before it was 0.
 DIFFERENCES = frozenset({"irate", "idelta", "delta", "deriv", "changes", "resets"})
 # At one time these depend on a counter's first and last sample only, as ours are never reset.
 BY_ENDS = frozenset({"rate", "increase"})
 
 
 class PostgresSource:
-    """Series of the catalog. `workspaces` None: all; `now` in epoch seconds: nothing is later (default: the clock at each select)."""
+    """Series of the catalog. `workspaces` None: all; `now` in epoch seconds: nothing is
+    later (default: the clock at each select)."""
 
     def __init__(self, workspaces: Collection[str] | None = None, now: float | None = None) -> None:
         self._workspaces = None if workspaces is None else frozenset(workspaces)
         self._now = now
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> list[Block]:
-        """The series that match, on the grid that suits the hints, within [start_ms, end_ms]. Raises promql.LimitError."""
+        """The series that match, on the grid that suits the hints, within [start_ms,
+        end_ms]. Raises promql.LimitError."""
         with self.snapshot() as state:
             return state.select(matchers, start_ms, end_ms, hints)
 
@@ -62,7 +65,8 @@ class PostgresSource:
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """One state of the tables: a record is in totals and rollups or in neither, and so for all selectors of a query."""
+        """One state of the tables: a record is in totals and rollups or in neither, and
+        so for all selectors of a query."""
         with snapshot(), connection.cursor() as cursor:
             yield Snapshot(cursor, self._workspaces, self._now)
 
@@ -99,7 +103,8 @@ class Snapshot:
         return blocks
 
     def summed(self, need: SumNeed) -> Block | None:
-        """See PostgresSource. None for what is no counter, for several metrics at once, and where `le` is summed over."""
+        """See PostgresSource. None for what is no counter, for several metrics at once,
+        and where `le` is summed over."""
         now = int(self._now if self._now is not None else time.time())
         named, others = split_name(need.matchers)
         name = named[0].value if len(named) == 1 and named[0].op == "=" else ""
@@ -164,7 +169,8 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Tables:
-    """The state of the tables in a snapshot: the watermark, the 5-minute buckets that have chunks, and the number of dimensions by kind."""
+    """The state of the tables in a snapshot: the watermark, the 5-minute buckets that have chunks,
+    and the number of dimensions by kind."""
 
     watermark: watermark.Watermark
     chunked: frozenset[int]
@@ -246,8 +252,8 @@ class Reader:
         windows: Windows,
         need: SumNeed,
     ) -> Iterator[tuple[Summation, Groups, list[str]]]:
-        """What is to be summed of a counter's series, its groups, and the bounds (`le`) of which there is a sum each; for a series of
-        buckets only."""
+        """What is to be summed of a counter's series, its groups, and the bounds (`le`) of which there is a
+        sum each; for a series of buckets only."""
         known = series_index(self._cursor, family.kind, self._sizes)
         kind = KINDS[family.kind]
         among = sum(count for count, _ in self._sizes.values())

@@ -1,10 +1,11 @@
-"""6 series: `sum by (…) (rate(…))` and `increase`, summed before they are evaluated: the cost goes with what was recorded and with the groups,
-not with series times steps.
+"""6 series: `sum by (…) (rate(…))` and `increase`, summed before they are evaluated: the cost goes with what was
+recorded and with the groups, not with series times steps.
 
-A rate is linear in the counter's change, apart from two rules of Prometheus, which look at each series: one that began inside the window is
-not stretched to before it began, and none to before it was 0. So the changes of a group are summed first and stretched once; the windows of
-those few series to which a rule applies, which are young or were near 0, are then put right one by one. The answer is that of the general
-way up to rounding (tests/usage/series/test_summed.py holds the two against each other).
+A rate is linear in the counter's change, apart from two rules of Prometheus, which look at each series: one that began
+inside the window is not stretched to before it began, and none to before it was 0. So the changes of a group are
+summed first and stretched once; the windows of those few series to which a rule applies, which are young or were near
+0, are then put right one by one. The answer is that of the general way up to rounding
+(tests/usage/series/test_summed.py holds the two against each other).
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class Windows:
         return np.asarray(self.times[self.last])
 
     def stretched(self, first: Ints, which: Ints | slice) -> tuple[Floats, Floats, Floats]:
-        """How long the samples from the places `first` to the last reach (seconds), and by how much the change over them is stretched
-        towards the start and the end of the window, for some of the windows."""
+        """How long the samples from the places `first` to the last reach (seconds), and by how much the change over
+        them is stretched towards the start and the end of the window, for some of the windows."""
         sampled = (self.last_at[which] - self.times[first]).astype(float)
         apart = sampled / (self.last[which] - first)
         to_start = self.times[first] - self.start[which]
@@ -72,7 +73,8 @@ class Windows:
 
 @dataclass(frozen=True, eq=False)
 class Summation:
-    """One sum over the series of a group of dimensions. `begun` is the place on the grid of each series' first sample."""
+    """One sum over the series of a group of dimensions. `begun` is the place on the grid
+    of each series' first sample."""
 
     reading: Reading
     counters: Counters
@@ -82,9 +84,11 @@ class Summation:
     as_one: bool
 
     def by(self, groups: Groups) -> tuple[Floats, Bools] | None:
-        """The sums [groups, cells, windows] of the increases, and where a group has one [groups, windows]; None where a counter fell.
+        """The sums [groups, cells, windows] of the increases, and where a group has one
+        [groups, windows]; None where a counter fell.
 
-        `cumulated` are the cells of a histogram that are wanted, each with all below it; `as_one` takes them all for one.
+        `cumulated` are the cells of a histogram that are wanted, each with all below it;
+        `as_one` takes them all for one.
         """
         with np.errstate(all="ignore"):
             entries = self._entries()
@@ -119,7 +123,8 @@ class Summation:
         )
 
     def _before(self, entries: Entries, inside: Bools) -> Floats:
-        """What each series had counted before the range [series, cells], cumulated over the cells: the total, less what came since."""
+        """What each series had counted before the range [series, cells], cumulated over the
+        cells: the total, less what came since."""
         is_total = entries.column == len(self.reading.knots) + 1
         place = entries.series * self._width + entries.cell
         signed = np.where(is_total, entries.value, -entries.value)
@@ -154,7 +159,8 @@ class Summation:
         return np.ascontiguousarray(change).reshape(shape[0], len(self.cumulated), len(windows.end))
 
     def _put_right(self, sums: Floats, own: Entries, before: Floats, groups: Groups) -> None:
-        """Replace, in the sums, what the linear way made of each series and window to which a rule of its own applies."""
+        """Replace, in the sums, what the linear way made of each series and window to
+        which a rule of its own applies."""
         windows, steps = self.windows, len(self.windows.end)
         sampled, to_start, to_end = windows.stretched(windows.first, slice(None))
         stretch = (sampled + to_start + to_end) / sampled
@@ -176,7 +182,8 @@ class Summation:
             doubtful = np.flatnonzero((ordered.cell <= cell) & (near | early))
             column = ordered.column[doubtful]
             first, stop = np.searchsorted(highest, column), np.searchsorted(lowest, column, side="right")
-            # Each window once: entries lie in the order of series and columns, so that a later one adds what lies past the last.
+            # Each window once: entries lie in the order of series and columns, so that a
+            # later one adds what lies past the last.
             of_series = ordered.series[doubtful]
             first[1:] = np.where(of_series[1:] == of_series[:-1], np.maximum(first[1:], stop[:-1]), first[1:])
             count = np.maximum(stop - first, 0)
@@ -198,7 +205,8 @@ class Summation:
             flat[touched[np.abs(flat[touched]) < ROUNDING * linear]] = 0.0
 
     def _of_young(self, own: Entries, before: Floats, nearest: float) -> Entries:
-        """The entries of series that began in the range, or that were so small that some window can reach back to their 0."""
+        """The entries of series that began in the range, or that were so small that some
+        window can reach back to their 0."""
         place = own.series * self._width + own.cell
         grown = np.cumsum(np.bincount(place, own.value, before.size).reshape(before.shape), axis=1)
         young = (before < nearest * grown).any(axis=1) | (self.begun > 0)
@@ -267,7 +275,8 @@ def groups_of(shown: LabelSets, need: SumNeed) -> Groups:
 
 
 def folded(groups: Groups, fold: Fold) -> Groups:
-    """The groups, those that are folded as one. Which they are changes with what a chart shows, so it is not remembered."""
+    """The groups, those that are folded as one. Which they are changes with what a chart
+    shows, so it is not remembered."""
     places: dict[tuple[str, ...], int] = {}
     labels: list[Labels] = []
     place_of = []

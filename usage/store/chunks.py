@@ -1,13 +1,15 @@
-"""5 roll up: chunks hold the 15 s rows of a finished 5-minute bucket by column, so that reading a day takes hundreds of rows, not a million.
+"""5 roll up: chunks hold the 15 s rows of a finished 5-minute bucket by column, so that reading a
+day takes hundreds of rows, not a million.
 
-Reading a row of the rollups takes about 1 µs, however few of its measures are wanted. So downsampling also writes the measures as entries
-of 5 or 11 bytes (dimension, bucket, cell, value; zeros are left out). A chunk is one table row: the entries of one measure, or of all
-buckets of one histogram, for a block of 256 dimensions. Its `measure` is the offset of the measure, or of the
-histogram's first bucket, in a row's array.
+Reading a row of the rollups takes about 1 µs, however few of its measures are wanted. So downsampling also writes the
+measures as entries of 5 or 11 bytes (dimension, bucket, cell, value; zeros are left out). A chunk is one table row: the
+entries of one measure, or of all buckets of one histogram, for a block of 256 dimensions. Its `measure` is the offset
+of the measure, or of the histogram's first bucket, in a row's array.
 
-The 15 s rows stay authoritative. A row with an empty kind records that a 5-minute bucket has chunks. They are used only while the bucket
-is not listed in DirtyBucket. Storing a row and listing its bucket is one transaction, and so is writing the chunks and removing the bucket
-from the list; therefore, in any snapshot, the chunks of a bucket that is not listed hold the same values as its 15 s rows.
+The 15 s rows stay authoritative. A row with an empty kind records that a 5-minute bucket has chunks. They are used only
+while the bucket is not listed in DirtyBucket. Storing a row and listing its bucket is one transaction, and so is
+writing the chunks and removing the bucket from the list; therefore, in any snapshot, the chunks of a bucket that is not
+listed hold the same values as its 15 s rows.
 """
 
 from __future__ import annotations
@@ -41,13 +43,15 @@ FROM {FINE.table} WHERE bucket >= '{{start}}' AND bucket < '{{end}}' ORDER BY di
 """  # noqa: S608 - only names of our own; values are parameters
 _WRITE = f"""
 INSERT INTO {TABLE} (kind, measure, bucket, block, itemsize, data)
-SELECT k, s, %s, b, i, d FROM unnest(%s::text[], %s::smallint[], %s::bigint[], %s::smallint[], %s::bytea[]) AS t (k, s, b, i, d)
+SELECT k, s, %s, b, i, d FROM unnest(%s::text[], %s::smallint[], %s::bigint[], %s::smallint[], %s::bytea[])
+    AS t (k, s, b, i, d)
 ON CONFLICT (kind, measure, bucket, block) DO UPDATE SET itemsize = excluded.itemsize, data = excluded.data
 """  # noqa: S608 - only names of our own; values are parameters
 # The 5-minute buckets (epoch seconds) in a span of time whose chunks may be used.
 BUCKETS = f"""
 SELECT coalesce(array_agg(extract(epoch FROM p.bucket)::bigint), '{{{{}}}}') FROM {TABLE} p
-WHERE p.kind = '' AND p.measure = 0 AND p.bucket >= to_timestamp({{start}} - {SPAN}) AND p.bucket < to_timestamp({{end}})
+WHERE p.kind = '' AND p.measure = 0 AND p.bucket >= to_timestamp({{start}} - {SPAN})
+    AND p.bucket < to_timestamp({{end}})
 AND NOT EXISTS (SELECT FROM usage_dirtybucket d WHERE d.bucket = p.bucket)
 """  # noqa: S608 - only names of our own; values are parameters
 
@@ -63,8 +67,8 @@ class Chunk(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """Values of a measure as columns: the series, the cell (the histogram's bucket, else 0), the 15 s bucket counted from the start of
-    what is read, and the value."""
+    """Values of a measure as columns: the series, the cell (the histogram's bucket, else 0), the 15 s bucket counted
+    from the start of what is read, and the value."""
 
     series: Ints
     cell: Ints
@@ -91,7 +95,8 @@ def write(cursor: CursorWrapper, bucket: datetime) -> None:
 
 
 def chunks_of(kind: Kind, dimensions: Ints, places: Ints, measures: Floats) -> Iterator[Chunk]:
-    """The chunks of a kind's rows: `dimensions` ascending, `places` the rows' buckets within the 5 minutes, `measures` [rows, offsets]."""
+    """The chunks of a kind's rows: `dimensions` ascending, `places` the rows' buckets within the
+    5 minutes, `measures` [rows, offsets]."""
     first = first_offsets(kind)
     row, offset = np.nonzero(measures[:, : kind.width])
     block = dimensions[row] // BLOCK
@@ -124,7 +129,8 @@ def read_entries(
     end: int,
     buckets: Collection[int],
 ) -> Iterator[Entries]:
-    """The entries of the 15 s buckets from `start` to before `end` (epoch seconds), from the chunks of these 5-minute buckets.
+    """The entries of the 15 s buckets from `start` to before `end` (epoch seconds), from
+    the chunks of these 5-minute buckets.
 
     `measure` is its kind and offset; `owners` are dimensions (by ascending id) and the series that each counts for.
     """

@@ -1,8 +1,9 @@
 """5 roll up, second half: coarser grains are computed from finer ones, again whenever a record came late.
 
-Storing lists each 5-minute bucket that it changes in DirtyBucket. A task claims these buckets under the watermark's exclusive lock. Then,
-in one transaction, it computes their 5-minute rows from the 15 s rows and the hours around them from the 5-minute rows, and removes them
-from the list. It may run twice or late, since it overwrites; the claims of a task that died are taken over by the next one.
+Storing lists each 5-minute bucket that it changes in DirtyBucket. A task claims these buckets under the watermark's
+exclusive lock. Then, in one transaction, it computes their 5-minute rows from the 15 s rows and the hours around them
+from the 5-minute rows, and removes them from the list. It may run twice or late, since it overwrites; the claims of a
+task that died are taken over by the next one.
 """
 
 from __future__ import annotations
@@ -19,19 +20,22 @@ from usage.store import chunks, partitions, watermark
 
 LOCK = AdvisoryLock(7_310_004)
 
+_SUMS = ", ".join(f"sum(measures[{offset + 1}])" for offset in range(chunks.WIDEST))
 # Sums array columns offset by offset; rows of one dimension may be of different lengths.
 _DOWNSAMPLE = f"""
 INSERT INTO {{to}} (bucket, dimension_id, measures)
-SELECT start, dimension_id, (ARRAY[{", ".join(f"sum(measures[{offset + 1}])" for offset in range(chunks.WIDEST))}])[1:max(cardinality(measures))]
+SELECT start, dimension_id, (ARRAY[{_SUMS}])[1:max(cardinality(measures))]
 FROM unnest(%(starts)s::timestamptz[]) AS s (start)
-JOIN {{of}} ON bucket >= start AND bucket < start + %(width)s::interval AND bucket >= %(first)s AND bucket < %(last)s + %(width)s::interval
+JOIN {{of}} ON bucket >= start AND bucket < start + %(width)s::interval AND bucket >= %(first)s
+    AND bucket < %(last)s + %(width)s::interval
 GROUP BY 1, 2
 ON CONFLICT (bucket, dimension_id) DO UPDATE SET measures = excluded.measures
 """  # noqa: S608 - only names of our own; values are parameters
 
 
 def claim(before: datetime) -> None:
-    """Claim the dirty buckets that ended by `before`. Batches being stored are waited for; later ones list their buckets again."""
+    """Claim the dirty buckets that ended by `before`. Batches being stored are waited
+    for; later ones list their buckets again."""
     with watermark.advance() as cursor:
         cursor.execute(
             "INSERT INTO usage_dirtybucket (bucket, claimed)"
@@ -59,7 +63,8 @@ def downsample(now: datetime, at_most: int = 300) -> int:
         changed = sorted(bucket for (bucket,) in cursor.fetchall())
         cursor.execute("SELECT floor_15s, floor_5m FROM usage_watermark WHERE floor_15s > '-infinity'")
         floors = cursor.fetchone() or (datetime.min.replace(tzinfo=UTC),) * 2
-        # Where the finer rows are gone, late records were added to the coarse ones (usage.store.writer), which stay as they are.
+        # Where the finer rows are gone, late records were added to the coarse ones
+        # (usage.store.writer), which stay as they are.
         hours = sorted({bucket.replace(minute=0) for bucket in changed})
         minutes = [at for at in changed if at >= floors[0]]
         compute(cursor, FINE, MIDDLE, minutes)
@@ -70,7 +75,8 @@ def downsample(now: datetime, at_most: int = 300) -> int:
 
 
 def ensure_chunk_partitions() -> None:
-    """Create the partitions for the claimed buckets' chunks before the transaction, because creating one locks the whole table."""
+    """Create the partitions for the claimed buckets' chunks before the transaction,
+    because creating one locks the whole table."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT date_trunc('day', bucket, 'UTC') FROM usage_dirtybucket WHERE claimed")
         ensure(partitions.CHUNK_15S, [day for (day,) in cursor.fetchall()])

@@ -1,7 +1,9 @@
-"""Records that were accepted and are not stored: they count as usage events that failed, in the buckets of their own times, until they are.
+"""Records that were accepted and are not stored: they count as usage events that failed, in the
+buckets of their own times, until they are.
 
-What is counted is remembered per batch (`usage.models.MissingUsage`), so that it is counted once, and taken back to the last event. The
-totals are not taken back, as exported counters never go back: there, such an event has failed once and succeeded once.
+What is counted is remembered per batch (`usage.models.MissingUsage`), so that it is counted once, and taken
+back to the last event. The totals are not taken back, as exported counters never go back: there, such an
+event has failed once and succeeded once.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ def failures_of(columns: Columns) -> dict[tuple[DimensionKey, int], int]:
 
 
 def count(receipt: uuid.UUID, columns: Columns, now: float, lost: bool) -> bool:
-    """Count a batch's events as missing, unless they are already; `lost` counts a failure to persist too. Raises DatabaseError."""
+    """Count a batch's events as missing, unless they are already; `lost` counts a failure
+    to persist too. Raises DatabaseError."""
     events = failures_of(columns)
     bucket = int(FINE.start(now))
     first = {NOT_STORED: float(bucket)}
@@ -60,7 +63,8 @@ def count(receipt: uuid.UUID, columns: Columns, now: float, lost: bool) -> bool:
     with transaction.atomic(), connection.cursor() as cursor:
         # A row without a dimension marks the batch as counted. Of two processes that count it, one waits for the other.
         cursor.execute(
-            "INSERT INTO usage_missingusage (receipt, dimension_id, bucket, number) VALUES (%s, 0, %s, 0) ON CONFLICT DO NOTHING",
+            "INSERT INTO usage_missingusage (receipt, dimension_id, bucket, number) VALUES (%s, 0, %s, 0) "
+            "ON CONFLICT DO NOTHING",
             [receipt, _time(bucket)],
         )
         if not cursor.rowcount:
@@ -69,7 +73,8 @@ def count(receipt: uuid.UUID, columns: Columns, now: float, lost: bool) -> bool:
         failed = [Count(bucket, interned[NOT_STORED].id, 1)] if lost else []
         _add(cursor, sorted([*counts, *failed]), with_totals=True)
         cursor.execute(
-            "UPDATE usage_dimension d SET first_at = least(d.first_at, t.at) FROM unnest(%s::bigint[], %s::timestamptz[]) AS t (id, at)"
+            "UPDATE usage_dimension d SET first_at = least(d.first_at, t.at)"
+            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS t (id, at)"
             " WHERE d.id = t.id AND d.first_at > t.at",
             [[interned[key].id for key in first], [_time(int(at)) for at in first.values()]],
         )
@@ -89,7 +94,8 @@ def take_back(receipt: uuid.UUID) -> None:
     """The batch is stored: its events are no longer missing. Raises DatabaseError."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM usage_missingusage WHERE receipt = %s RETURNING extract(epoch FROM bucket)::bigint, dimension_id, -number",
+            "DELETE FROM usage_missingusage WHERE receipt = %s"
+            " RETURNING extract(epoch FROM bucket)::bigint, dimension_id, -number",
             [receipt],
         )
         counts = sorted(Count(*row) for row in cursor.fetchall() if row[1])
@@ -102,7 +108,8 @@ def start_persist_series(now: datetime) -> None:
     interned = dimensions.intern(dict.fromkeys(PERSIST_KEYS, FINE.start(now.timestamp())))
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO usage_total (dimension_id, measures) SELECT d, ARRAY[0::float8] FROM unnest(%s::bigint[]) AS t (d) ON CONFLICT DO NOTHING",
+            "INSERT INTO usage_total (dimension_id, measures) SELECT d, ARRAY[0::float8]"
+            " FROM unnest(%s::bigint[]) AS t (d) ON CONFLICT DO NOTHING",
             [sorted(one.id for one in interned.values())],
         )
 
@@ -137,7 +144,8 @@ def _add(cursor: CursorWrapper, counts: Sequence[Count], *, with_totals: bool) -
         )
         if grain is not COARSE and places:
             cursor.execute(
-                "INSERT INTO usage_dirtybucket (bucket, claimed) SELECT to_timestamp(b), false FROM unnest(%s::bigint[]) AS t (b)"
+                "INSERT INTO usage_dirtybucket (bucket, claimed) SELECT to_timestamp(b), false"
+                " FROM unnest(%s::bigint[]) AS t (b)"
                 " ON CONFLICT DO NOTHING",
                 [sorted({MIDDLE.start(b) for b, _ in places})],
             )

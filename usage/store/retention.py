@@ -1,4 +1,5 @@
-"""Old data goes by dropping partitions: raw records, receipts, each grain of the rollups, gauges, and old generations of event ids."""
+"""Old data goes by dropping partitions: raw records, receipts, each grain of the rollups,
+gauges, and old generations of event ids."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ def midnight(now: datetime, days: int) -> datetime:
 
 
 def drop_old(now: datetime) -> list[str]:
-    """Drop what is past its retention; the partitions dropped. Floors move first, so that nothing is stored into what goes."""
+    """Drop what is past its retention; the partitions dropped. Floors move first, so
+    that nothing is stored into what goes."""
     config = settings.PORTAL
     floor_15s = midnight(now, config.retention_15s_days)
     floor_5m = midnight(now, max(config.retention_5m_days, config.retention_15s_days))
@@ -49,7 +51,8 @@ def rotate_events(now: datetime) -> bool:
     """Begin a new generation of event ids where the current one is a week old; whether it did."""
     with watermark.advance() as cursor:
         cursor.execute(
-            "UPDATE usage_watermark SET generation = generation + 1, generation_at = %s WHERE generation_at <= %s RETURNING generation",
+            "UPDATE usage_watermark SET generation = generation + 1, generation_at = %s"
+            " WHERE generation_at <= %s RETURNING generation",
             [now, now - timedelta(days=GENERATION_DAYS)],
         )
         row = cursor.fetchone()
@@ -60,7 +63,8 @@ def rotate_events(now: datetime) -> bool:
 
 
 def drop_generations() -> list[str]:
-    """Drop generations of which every record is older than any that is still taken, so that no old id can come again."""
+    """Drop generations of which every record is older than any that is still taken, so
+    that no old id can come again."""
     keep = settings.PORTAL.retention_records_days // GENERATION_DAYS + 2
     with watermark.advance() as cursor:
         cursor.execute(

@@ -1,12 +1,13 @@
 """The watermark: one row and one advisory lock that order storing transactions and the tasks that rearrange the tables.
 
-A storing transaction takes the lock shared until it ends, and reads the row of `Watermark`. A task that advances the watermark takes the
-lock exclusively: it waits for the storing transactions under way, and later ones read the new row. So whatever is stored after an advance
-sees everything that was stored before it. Three things rely on this:
+A storing transaction takes the lock shared until it ends, and reads the row of `Watermark`. A task that advances the
+watermark takes the lock exclusively: it waits for the storing transactions under way, and later ones read the new row.
+So whatever is stored after an advance sees everything that was stored before it. Three things rely on this:
 
-- Event ids that no index of the raw rows covers (see usage.store.writer) go into the current generation and are looked up in all
-  generations. An advance starts a new generation, and the old one becomes read-only.
-- Coarser grains: an advance claims dirty buckets; a batch stored later lists its buckets again (see usage.store.downsampling).
+- Event ids that no index of the raw rows covers (see usage.store.writer) go into the current generation and are looked
+  up in all generations. An advance starts a new generation, and the old one becomes read-only.
+- Coarser grains: an advance claims dirty buckets; a batch stored later lists its buckets again (see
+  usage.store.downsampling).
 - Retention: rollups older than a grain's floor go to the next coarser grain.
 """
 

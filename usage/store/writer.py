@@ -1,8 +1,9 @@
 """4 store: a batch becomes raw rows, rollups, totals and a receipt, in one transaction, each record once.
 
-The rows are computed here, in numpy, on two assumptions: all events are new, and the watermark is as this process last saw it. Postgres
-checks both and stores everything in one statement (`usage_store`, see the migrations). If an assumption does not hold, it stores nothing
-and returns the known events and the current watermark, and the rows are computed again.
+The rows are computed here, in numpy, on two assumptions: all events are new, and the watermark is as this
+process last saw it. Postgres checks both and stores everything in one statement (`usage_store`, see the
+migrations). If an assumption does not hold, it stores nothing and returns the known events and the current
+watermark, and the rows are computed again.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ MAX_TRIES = 20
 
 @dataclass(frozen=True)
 class Batch:
-    """What is known of a batch besides its rows. `failures` are the errors it met before (see usage.ingest.spool), by type. `by_spans`: its
-    records are what spans became (see usage.store.span_claims); `waited` is for how many seconds it was held back on purpose."""
+    """What is known of a batch besides its rows. `failures` are the errors it met before (see
+    usage.ingest.spool), by type. `by_spans`: its records are what spans became (see usage.store.span_claims);
+    `waited` is for how many seconds it was held back on purpose."""
 
     receipt: uuid.UUID
     key_id: int
@@ -57,7 +59,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Stored:
-    """How many records of a batch are in Postgres now that were not before, and how many had been there: the events `known`."""
+    """How many records of a batch are in Postgres now that were not before, and how many
+    had been there: the events `known`."""
 
     accepted: int
     duplicates: int
@@ -65,7 +68,8 @@ class Stored:
 
 
 class StoreResult(NamedTuple):
-    """The result of `usage_store`: whether it stored the batch, the watermark, and which events and claims it already knew."""
+    """The result of `usage_store`: whether it stored the batch, the watermark, and which
+    events and claims it already knew."""
 
     stored: bool
     watermark: Watermark
@@ -89,8 +93,9 @@ def store(batch: Batch, columns: Columns, rejected: Sequence[Rejection]) -> Stor
 
 
 def ready(batch: Batch, columns: Columns) -> dict[DimensionKey, dimensions.Interned]:
-    """Make what the rows point at and lie in, partitions and dimensions, each in a transaction of its own: it stays whatever becomes of
-    the batch. Before a transaction that stores more than records; raises django.db.DatabaseError."""
+    """Make what the rows point at and lie in, partitions and dimensions, each in a transaction of
+    its own: it stays whatever becomes of the batch. Before a transaction that stores more than
+    records; raises django.db.DatabaseError."""
     days = {*np.unique(columns.at // 86400).tolist(), batch.received_at // 86400}
     stamps = [datetime.fromtimestamp(day * 86400, UTC) for day in days]
     for table in partitions.ALL:
@@ -104,7 +109,8 @@ def put(
     rejected: Sequence[Rejection],
     interned: Mapping[DimensionKey, dimensions.Interned],
 ) -> Stored:
-    """Store a batch that is `ready`, within the caller's transaction if there is one. Raises django.db.DatabaseError."""
+    """Store a batch that is `ready`, within the caller's transaction if there is one.
+    Raises django.db.DatabaseError."""
     kept = columns.keep(first_of_each(columns.event_ids))
     connection.ensure_connection()
     for _ in range(MAX_TRIES):
@@ -183,8 +189,8 @@ def first_of_each(event_ids: Sequence[bytes]) -> Ints:
 
 
 def claims_of(event_ids: Sequence[bytes], workspace_id: int) -> list[bytes]:
-    """What is remembered of events that do not say when they happened: their ids, turned into others in each workspace, as two may be
-    sent the same event."""
+    """What is remembered of events that do not say when they happened: their ids, turned into others in each
+    workspace, as two may be sent the same event."""
     mask = np.frombuffer(blake2b(workspace_id.to_bytes(8, "big"), digest_size=16).digest(), dtype=np.uint8)
     data = (np.frombuffer(b"".join(event_ids), dtype=np.uint8).reshape(-1, 16) ^ mask).tobytes()
     return [data[start : start + 16] for start in range(0, len(data), 16)]
@@ -301,7 +307,8 @@ NO_GAUGES = {
 def gauges(
     current: Watermark, columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]
 ) -> dict[str, Any]:
-    """The last value of each gauge in each bucket; below the floor of 5 min rollups samples are not kept (see usage.store.retention)."""
+    """The last value of each gauge in each bucket; below the floor of 5 min rollups samples are
+    not kept (see usage.store.retention)."""
     if not any(key[0] == "gauge" for key in columns.keys):
         return NO_GAUGES
     samples = columns.of_kind("gauge")

@@ -23,8 +23,8 @@ class Command(BaseCommand):
     """Rule files: checked and tested as promtool does, imported and exported."""
 
     help = (
-        "Checks rule files of Prometheus, runs promtool's unit tests of rules, imports rules from files and exports them. "
-        "The exit code is 1 where something is wrong."
+        "Checks rule files of Prometheus, runs promtool's unit tests of rules, imports rules from files and exports "
+        "them. The exit code is 1 where something is wrong."
     )
     requires_system_checks: list[str] = []
 

@@ -1,4 +1,5 @@
-"""What every transport agrees on: `notify(message, config)` returns what the other side said, or raises `DeliveryError`."""
+"""What every transport agrees on: `notify(message, config)` returns what the other side
+said, or raises `DeliveryError`."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from typing import Any, Protocol
 
 
 class DeliveryError(Exception):
-    """A message that did not arrive. `retry`: whether trying again can help; `after`: the seconds that the other side asks to wait.
+    """A message that did not arrive. `retry`: whether trying again can help; `after`: the
+    seconds that the other side asks to wait.
 
     The text never holds a secret of the channel. `reply` is what the other side said, if anything.
     """

@@ -49,7 +49,8 @@ def notify(message: Message, config: dict[str, Any]) -> str:
 
 
 def payload(message: Message, *, buttons: bool = False) -> dict[str, Any]:
-    """The request's body; `buttons`: Slack calls the portal when one is pressed. `text` is what notifications and screen readers say; Slack shows the blocks instead."""
+    """The request's body; `buttons`: Slack calls the portal when one is pressed. `text` is what notifications and
+    screen readers say; Slack shows the blocks instead."""
     heading = HeaderBlock(text=PlainTextObject(text=cut(headline(message), HEADER), emoji=True))
     return {
         "text": cut(escape(headline(message)), SECTION),

@@ -17,7 +17,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "signing_secret",
         "Signing secret",
-        "Of the app, whose interactivity request URL is /slack/interactive here: then messages have buttons. It is a secret.",
+        "Of the app, whose interactivity request URL is /slack/interactive here: then messages have buttons. It "
+        "is a secret.",
         required=False,
     ),
     Field("url", "URL", f"Empty: {API}", required=False),

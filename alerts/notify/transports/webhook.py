@@ -44,7 +44,8 @@ def notify(message: Message, config: dict[str, Any]) -> str:
 
 
 def payload(message: Message) -> dict[str, Any]:
-    """The request's body: all alerts of the message; what is the same in all of them is in `commonLabels` and `commonAnnotations`."""
+    """The request's body: all alerts of the message; what is the same in all of them is in
+    `commonLabels` and `commonAnnotations`."""
     status = "resolved" if message.state == "resolved" else "firing"
     alerts = alert_lines(message)
     return {

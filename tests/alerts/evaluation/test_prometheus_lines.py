@@ -1,5 +1,6 @@
-"""Prometheus's semantics of alerting rules, line by line as its sources have them (`rules/alerting.go`, `manager.go`, `group.go`): a test per
-line, named after it. What the other modules of this folder hold in detail is held here once more in short, so that no line is forgotten."""
+"""Prometheus's semantics of alerting rules, line by line as its sources have them (`rules/alerting.go`, `manager.go`,
+`group.go`): a test per line, named after it. What the other modules of this folder hold in detail is held here once
+more in short, so that no line is forgotten."""
 
 import datetime as dt
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""The one state machine: against Prometheus's loop written out alert by alert, and the three that use it against each other."""
+"""The one state machine: against Prometheus's loop written out alert by alert, and the
+three that use it against each other."""
 
 import random
 

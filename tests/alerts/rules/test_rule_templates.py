@@ -1,4 +1,5 @@
-"""Templates of rules: each is a query that works, is recognised again, and can be filled in by somebody who knows no PromQL."""
+"""Templates of rules: each is a query that works, is recognised again, and can be filled
+in by somebody who knows no PromQL."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,5 @@
-"""Every action of every page leaves a line in the audit log: the table of URLs is walked, and one that is not known here fails."""
+"""Every action of every page leaves a line in the audit log: the table of URLs is walked,
+and one that is not known here fails."""
 
 import datetime as dt
 import re

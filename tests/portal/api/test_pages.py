@@ -79,7 +79,8 @@ SAME = {
     "runbook-edit": "patch /api/v1/runbooks/{slug}",
     "runbook-restore": "post /api/v1/runbooks/{slug}/restore",
 }
-# A person's own session, password and settings, accepting an invitation, and invented traffic for a first look, are for people at a screen.
+# A person's own session, password and settings, accepting an invitation, and invented traffic for
+# a first look, are for people at a screen.
 PEOPLE_ONLY = {
     "password_change",
     "login",

@@ -87,8 +87,8 @@ def _trace(workspace: Workspace, trace_id: str) -> str:
     """The id of a trace in short; its spans are gone."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO telemetry_trace (workspace_id, trace_id, start, finish, duration, spans, first_seen, last_seen)"
-            " VALUES (%s, %s, %s, %s, 1, 1, %s, %s)",
+            "INSERT INTO telemetry_trace (workspace_id, trace_id, start, finish, duration, spans, first_seen, "
+            "last_seen) VALUES (%s, %s, %s, %s, 1, 1, %s, %s)",
             [workspace.pk, trace_id, AT, AT, AT, AT],
         )
     return trace_id

@@ -1,4 +1,5 @@
-"""Jaeger's query API, asked as Jaeger's UI and Grafana's Jaeger data source ask it (recorded requests), answered in Jaeger's shapes."""
+"""Jaeger's query API, asked as Jaeger's UI and Grafana's Jaeger data source ask it (recorded
+requests), answered in Jaeger's shapes."""
 
 import json
 from datetime import timedelta
@@ -67,7 +68,10 @@ def test_services_and_their_operations(jaeger: Jaeger) -> None:
 
 def test_the_search_of_jaeger_s_ui(jaeger: Jaeger) -> None:
     start, end = window()
-    path = f"/api/traces?end={end}&limit=20&lookback=1h&maxDuration&minDuration&operation=answer-ticket&service=support-desk&start={start}"
+    path = (
+        f"/api/traces?end={end}&limit=20&lookback=1h&maxDuration&minDuration"
+        f"&operation=answer-ticket&service=support-desk&start={start}"
+    )
     found = jaeger.data(path)
     assert len(found) == min(20, scalar("SELECT count(*) FROM telemetry_trace WHERE root_name = 'answer-ticket'"))
     trace = found[0]
@@ -76,7 +80,8 @@ def test_the_search_of_jaeger_s_ui(jaeger: Jaeger) -> None:
     assert [root["operationName"] for root in roots] == ["answer-ticket"]
     root = roots[0]
     assert set(root) == {
-        "traceID", "spanID", "flags", "operationName", "references", "startTime", "duration", "tags", "logs", "processID", "warnings",
+        "traceID", "spanID", "flags", "operationName", "references", "startTime", "duration", "tags", "logs",
+        "processID", "warnings",
     }  # fmt: skip
     assert {"key": "span.kind", "type": "string", "value": "server"} in root["tags"]
     assert trace["processes"][root["processID"]]["serviceName"] == "support-desk"
@@ -107,8 +112,9 @@ def test_the_queries_of_grafana_s_data_source(jaeger: Jaeger) -> None:
 
 
 def test_requests_as_the_sources_of_both_clients_write_them(jaeger: Jaeger) -> None:
-    """jaeger-ui's src/api/jaeger.js escapes services and asks for dependencies of a week; the backend of Grafana's data source (pkg/tsdb/jaeger/client.go)
-    searches without a time, its parameters in the order of their names, tags as a JSON object of texts."""
+    """jaeger-ui's src/api/jaeger.js escapes services and asks for dependencies of a week; the backend of
+    Grafana's data source (pkg/tsdb/jaeger/client.go) searches without a time, its parameters in the order of
+    their names, tags as a JSON object of texts."""
     now = int(timezone.now().timestamp() * 1000)
     assert jaeger.data(f"/api/dependencies?endTs={now}&lookback=604800000")
     assert jaeger.data("/api/services/support%2Ddesk/operations") == jaeger.data(

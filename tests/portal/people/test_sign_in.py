@@ -1,4 +1,5 @@
-"""Signing in: by a real OpenID provider with groups, by a reverse proxy's header, throttled by address and never by account."""
+"""Signing in: by a real OpenID provider with groups, by a reverse proxy's header,
+throttled by address and never by account."""
 
 import html
 import json

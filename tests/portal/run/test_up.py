@@ -180,7 +180,8 @@ def test_a_second_up_on_the_same_data_is_refused_with_one_line(portal: LivePorta
     refused = run_up("--data", str(data), "--port", "0" + str(int(portal.url.rpartition(":")[2]) + 1))
     assert refused.returncode == 1
     assert re.fullmatch(
-        rf"portal: postgres already runs on the data folder {re.escape(str(data))} \(process {portal.process.pid}\); .*\n",
+        rf"portal: postgres already runs on the data folder {re.escape(str(data))}"
+        rf" \(process {portal.process.pid}\); .*\n",
         refused.stderr,
     )
     assert portal.get("/healthz")
@@ -201,7 +202,8 @@ def test_a_port_in_use_is_refused_with_one_line(tmp_path: Path) -> None:
     [
         ({"PORTAL_PORT": "many"}, "portal: PORTAL_PORT: expected a whole number\n"),
         ({"PORTAL_PROT": "1"}, "portal: PORTAL_PROT: no such setting (see docs/settings.md)\n"),
-        ({"CELERY_BROKER_URL": "kafka://x"}, "portal: CELERY_BROKER_URL: must start with redis:// or rediss:// or amqp:// or amqps://\n"),
+        ({"CELERY_BROKER_URL": "kafka://x"}, "portal: CELERY_BROKER_URL: must start with redis:// or rediss:// "
+            "or amqp:// or amqps://\n"),
     ],
 )  # fmt: skip
 def test_a_wrong_environment_is_refused_with_one_line(environment: dict[str, str], said: str, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""The portal's own traces go to a receiver that nobody here wrote (Arize Phoenix) and are whole there: from an HTTP request through a Celery
-task to an outbound webhook."""
+"""The portal's own traces go to a receiver that nobody here wrote (Arize Phoenix) and are whole there: from an HTTP
+request through a Celery task to an outbound webhook."""
 
 import json
 import os

@@ -73,7 +73,8 @@ def test_spans_in_a_circle_and_very_deep_ones_end() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_sums_are_the_same_in_any_order_and_batches_of_wrappers_and_calls(seed: int) -> None:
-    """Wrappers repeat the sum of the calls below them; as long as each span's parent is known, each call counts once."""
+    """Wrappers repeat the sum of the calls below them; as long as each span's parent is
+    known, each call counts once."""
     draw = random.Random(seed)
     parents: dict[int, int | None] = {1: None}
     for number in range(2, 12):

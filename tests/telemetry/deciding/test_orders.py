@@ -1,4 +1,5 @@
-"""Of the spans of a trace the same ones count in whatever order and batches they arrive, as long as all are there when the first is decided."""
+"""Of the spans of a trace the same ones count in whatever order and batches they arrive, as long as
+all are there when the first is decided."""
 
 from collections.abc import Iterator, Sequence
 

@@ -53,7 +53,8 @@ def counted(workspace: Workspace) -> dict[str, Any]:
     """All that a workspace's spans became."""
     own = f"workspace_id = {workspace.pk}"
     totals = rows(
-        "SELECT d.kind, d.labels - 'workspace', t.measures[1] FROM usage_total t JOIN usage_dimension d ON d.id = t.dimension_id"
+        "SELECT d.kind, d.labels - 'workspace', t.measures[1] FROM usage_total t"
+        " JOIN usage_dimension d ON d.id = t.dimension_id"
         " WHERE d.labels ->> 'workspace' = %s",
         workspace.slug,
     )
@@ -61,16 +62,19 @@ def counted(workspace: Workspace) -> dict[str, Any]:
         "totals": sorted(totals, key=repr),
         "records": sorted(
             rows(
-                "SELECT d.kind, r.trace_id, r.span_id, r.prompt_tokens, r.completion_tokens, r.cached_tokens, r.reasoning_tokens, r.cost_usd"
+                "SELECT d.kind, r.trace_id, r.span_id, r.prompt_tokens, r.completion_tokens, r.cached_tokens,"
+                " r.reasoning_tokens, r.cost_usd"
                 f" FROM usage_record r JOIN usage_dimension d ON d.id = r.dimension_id WHERE {own}"
             ),
             key=repr,
         ),
         "spans": rows(
-            f"SELECT trace_id, span_id, counted_kind, counted_event, not_counted FROM telemetry_span WHERE {own} ORDER BY 1, 2"
+            f"SELECT trace_id, span_id, counted_kind, counted_event, not_counted FROM telemetry_span WHERE {own}"
+            " ORDER BY 1, 2"
         ),
         "traces": rows(
-            "SELECT trace_id, spans, llm_calls, tool_calls, input_tokens, output_tokens, cached_tokens, reasoning_tokens,"
+            "SELECT trace_id, spans, llm_calls, tool_calls, input_tokens, output_tokens, cached_tokens,"
+            " reasoning_tokens,"
             f" round(cost_usd::numeric, 9) FROM telemetry_trace WHERE {own} ORDER BY 1"
         ),
     }
@@ -103,7 +107,8 @@ def test_the_outcome_of_a_tool_is_its_server_s_word_also_where_the_client_s_came
         exporter.send(name)
     settle_all()
     found = rows(
-        "SELECT d.labels ->> 'tool_name', d.labels ->> 'outcome' FROM usage_record r JOIN usage_dimension d ON d.id = r.dimension_id"
+        "SELECT d.labels ->> 'tool_name', d.labels ->> 'outcome' FROM usage_record r"
+        " JOIN usage_dimension d ON d.id = r.dimension_id"
     )
     assert sorted(found) == [("add", "success"), ("boom", "error")]
 

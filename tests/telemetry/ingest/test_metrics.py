@@ -214,7 +214,8 @@ def tool_point(count: int, total: float, at: int, **attributes: str) -> dict[str
 
 def tool_calls() -> list[tuple[Any, ...]]:
     return rows(
-        "SELECT d.labels ->> 'server_id', d.labels ->> 'tool_name', d.labels ->> 'outcome', coalesce(d.labels ->> 'error_kind', ''),"
+        "SELECT d.labels ->> 'server_id', d.labels ->> 'tool_name', d.labels ->> 'outcome',"
+        " coalesce(d.labels ->> 'error_kind', ''),"
         " count(*)::int, sum(duration_seconds) FROM usage_record r JOIN usage_dimension d ON d.id = r.dimension_id"
         " WHERE d.kind = 'tool_call' GROUP BY 1, 2, 3, 4 ORDER BY 3 DESC, 4"
     )

@@ -1,4 +1,5 @@
-"""What tests of the pages of traces and logs share: invented executions of the last half hour, and somebody who looks at them."""
+"""What tests of the pages of traces and logs share: invented executions of the last half
+hour, and somebody who looks at them."""
 
 from datetime import timedelta
 

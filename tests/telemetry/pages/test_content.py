@@ -51,7 +51,8 @@ def test_a_log_s_content_is_shown_to_operators_of_its_workspace_only(configure: 
     owner, teammate, outsider = (browser_of(one) for one in (people.owner, people.teammate, people.outsider))
     assert owner.post("/v1/logs", body, content_type=PROTOBUF, HTTP_AUTHORIZATION=f"Bearer {key}").status_code == 200
     [(at, digest, content)] = rows(
-        "SELECT (extract(epoch FROM at) * 1000000)::bigint, digest, content FROM telemetry_log WHERE content IS NOT NULL LIMIT 1"
+        "SELECT (extract(epoch FROM at) * 1000000)::bigint, digest, content FROM telemetry_log"
+        " WHERE content IS NOT NULL LIMIT 1"
     )
     url = f"/logs/content/{at}-{digest.hex}/"
     times = f"?from={at // 1000 - 3_600_000}&to={at // 1000 + 3_600_000}"

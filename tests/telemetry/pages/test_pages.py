@@ -178,7 +178,8 @@ def test_calls_without_usage_are_an_outcome(demo: int, admin: Client) -> None:
     assert count == scalar(without)
     scalar(
         "WITH changed AS (UPDATE telemetry_trace SET facets = facets || '{usage:missing}'::text[]"
-        " WHERE trace_id = (SELECT trace_id FROM telemetry_trace WHERE NOT facets @> '{usage:missing}' LIMIT 1) RETURNING 1)"
+        " WHERE trace_id = (SELECT trace_id FROM telemetry_trace WHERE NOT facets @> '{usage:missing}' LIMIT 1)"
+        " RETURNING 1)"
         " SELECT count(*) FROM changed"
     )
     facets = text(admin, "/traces/?part=facets&range=1h")

@@ -25,9 +25,10 @@ def span(name: str, parent: str, start: float, end: float, **values: Any) -> Spa
     """A span of the service `shop` that lasts from `start` to `end` seconds."""
     numbers = dict.fromkeys(("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd"))
     given = {
-        **EMPTY, **numbers, "span_id": name, "parent_span_id": parent, "name": name, "service": "shop", "span_kind": 1, "status": 0,
-        "start": NOW + timedelta(seconds=start), "duration": end - start, "dropped": 0, "counted_event": None,
-        "attributes_json": None, "resource_json": None, "events_json": None, "links_json": None, "waiting": False, **values,
+        **EMPTY, **numbers, "span_id": name, "parent_span_id": parent, "name": name, "service": "shop", "span_kind": 1,
+        "status": 0, "start": NOW + timedelta(seconds=start), "duration": end - start, "dropped": 0,
+        "counted_event": None, "attributes_json": None, "resource_json": None, "events_json": None,
+        "links_json": None, "waiting": False, **values,
     }  # fmt: skip
     return Span(**given)
 
@@ -145,10 +146,12 @@ def test_a_trace_of_2000_spans_is_read_whole_with_few_queries(
 def test_a_trace_without_its_root_and_one_that_lost_spans_say_so(admin: Client) -> None:
     trace = large_trace(20)
     scalar(
-        "WITH gone AS (DELETE FROM telemetry_span WHERE name IN ('large', 'step 3') RETURNING 1) SELECT count(*) FROM gone"
+        "WITH gone AS (DELETE FROM telemetry_span WHERE name IN ('large', 'step 3') RETURNING 1)"
+        " SELECT count(*) FROM gone"
     )
     scalar(
-        "WITH lost AS (UPDATE telemetry_trace SET has_root = false, last_seen = last_seen - interval '1 hour' RETURNING 1) SELECT 1"
+        "WITH lost AS (UPDATE telemetry_trace SET has_root = false, last_seen = last_seen - interval '1 hour'"
+        " RETURNING 1) SELECT 1"
     )
     page = admin.get(f"/traces/{trace}/").content.decode()
     assert "its root has not arrived" in page

@@ -167,7 +167,8 @@ def test_a_chart_of_more_lines_than_can_be_counted_at_once_is_estimated_from_a_s
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO telemetry_log (workspace_id, digest, at, severity, service, body)"
-            " SELECT %s, md5(n::text)::uuid, %s::timestamptz + n * interval '1 ms', CASE WHEN n %% 10 = 0 THEN 17 ELSE 9 END, 'shop',"
+            " SELECT %s, md5(n::text)::uuid, %s::timestamptz + n * interval '1 ms', CASE WHEN n %% 10 = 0"
+            " THEN 17 ELSE 9 END, 'shop',"
             " CASE WHEN n %% 100 = 0 THEN 'rare' ELSE 'request' END FROM generate_series(1, 8000) n",
             [workspace.pk, NOW],
         )

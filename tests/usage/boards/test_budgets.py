@@ -1,4 +1,5 @@
-"""What counts against a budget: the periods of its workspace's time zone, read from three grains without a gap or an overlap."""
+"""What counts against a budget: the periods of its workspace's time zone, read from
+three grains without a gap or an overlap."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

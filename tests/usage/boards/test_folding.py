@@ -22,7 +22,8 @@ def reader(client: Client) -> Client:
 
 
 def many(sender: Sender) -> None:
-    """Twelve models, of which the first has most calls; half of the usage of m0 is missing, and a third of that of m11."""
+    """Twelve models, of which the first has most calls; half of the usage of m0 is
+    missing, and a third of that of m11."""
     calls, now = [], timezone.now()
     for number in range(12):
         for place in range(36 - 2 * number):

@@ -12,7 +12,10 @@ SPEC = Path(__file__).resolve().parents[2] / "documents/metrics.yaml"
 # Offsets are part of what is stored: they may only be appended to. Whoever changes this list breaks every stored
 # rollup.
 LAYOUTS = {
-    "llm_call": "count prompt_tokens completion_tokens cached_tokens reasoning_tokens cost_usd unpriced duration rate_limit_delay latency",
+    "llm_call": (
+        "count prompt_tokens completion_tokens cached_tokens reasoning_tokens cost_usd unpriced duration "
+        "rate_limit_delay latency"
+    ),
     "tool_call": "count duration",
     "execution": "count duration",
     "gateway_request": "count duration",

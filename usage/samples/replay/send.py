@@ -95,11 +95,13 @@ class Sender:
         self.tries = tries
 
     def send(self, batch: list[dict[str, Any]]) -> Receipt:
-        """The receipt of a batch. Sending it again after a lost answer is safe: records count once by their event ids."""
+        """The receipt of a batch. Sending it again after a lost answer is safe: records
+        count once by their event ids."""
         return msgspec.json.decode(self._deliver(self.url, batch), type=Receipt)
 
     def send_traces(self, batch: list[dict[str, Any]]) -> None:
-        """The spans and log lines around a batch of records that have ids. Raises SendError, also where some are refused."""
+        """The spans and log lines around a batch of records that have ids. Raises
+        SendError, also where some are refused."""
         for path, body in (("/v1/traces", traces.traces(batch)), ("/v1/logs", traces.logs(batch))):
             answer = msgspec.json.decode(self._deliver(self.base + path, body))
             if answer:
@@ -147,8 +149,8 @@ def send_all(
     progress: Callable[[int], None],
     with_traces: bool = False,
 ) -> Summary:
-    """Send each batch once its time has come, and traces and logs around its calls if they are wanted; `progress` hears how many records are
-    sent. Raises SendError."""
+    """Send each batch once its time has come, and traces and logs around its calls if they are wanted; `progress` hears
+    how many records are sent. Raises SendError."""
     summary = Summary()
     for due, given in batches:
         wait_until(due)

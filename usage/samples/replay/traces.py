@@ -1,4 +1,5 @@
-"""The trace and the log line around each replayed call, as OTLP's JSON: a run of an agent, a call of a tool, and the call itself.
+"""The trace and the log line around each replayed call, as OTLP's JSON: a run of an
+agent, a call of a tool, and the call itself.
 
 A record and the span of its call carry the same ids, so that they count once.
 """
