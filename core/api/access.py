@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from core.accounts import permissions
 from core.accounts.confirmation import is_confirmed
 from core.accounts.holder import KeyHolder
+from core.accounts.ownership import changer_of
 
 
 class MayAccess(BasePermission):
@@ -33,6 +34,8 @@ class MayAccess(BasePermission):
             raise PermissionDenied("This needs an admin of a workspace, or an administrator of the portal.")
         if who == "operators" and not permissions.may_operate(person):
             raise PermissionDenied("This needs an operator of a workspace.")
+        if who == "platform":
+            changer_of(person).require(None)
         if not reads and view.is_confirmed_first and not isinstance(person, KeyHolder):
             require_confirmation(request)
         return True

@@ -25,7 +25,7 @@ MAX_USD = 1e12
 
 
 class PriceSerializer(Acting, serializers.ModelSerializer[Price]):
-    """An operator's price of a model, USD per million tokens; it goes before the price list."""
+    """The portal's own price of a model, USD per million tokens; it goes before the price list."""
 
     input_usd = serializers.FloatField(min_value=0, max_value=MAX_USD)
     output_usd = serializers.FloatField(min_value=0, max_value=MAX_USD)
@@ -64,8 +64,9 @@ class PriceSerializer(Acting, serializers.ModelSerializer[Price]):
 
 @extend_schema(tags=["cost"])
 class Prices(Editable[Price]):
-    """Operators' prices."""
+    """The portal's own prices: all workspaces share them, who operates every workspace changes them."""
 
+    writers = "platform"
     queryset = Price.objects.select_related("created_by").order_by("provider", "model", "-valid_from", "id")
     serializer_class = PriceSerializer
     lookup_value_regex = r"\d+"

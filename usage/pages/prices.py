@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from core.accounts import permissions
+from core.accounts.ownership import changer_of
 from core.api.editions import Outdated, editing
 from usage.models import Price
 from usage.pages import price_queries
@@ -29,7 +30,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "unpriced": [model for model in models if model.unpriced],
         "without": [model for model in models if not model.source],
         "prices": price_queries.operator_prices(),
-        "may_operate": permissions.may_operate(request.user),
+        "may_change": changer_of(request.user).portal,
         "days": price_queries.DAYS,
     }
     return render(request, "usage/prices.html", context)
@@ -38,7 +39,9 @@ def page(request: HttpRequest) -> HttpResponse:
 @permissions.operator_required
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest, price_id: int | None = None) -> HttpResponse:
-    """The form of a new or an existing price; `provider` and `model` of the URL fill a new one."""
+    """The form of a new or an existing price; `provider` and `model` of the URL fill a new one. Prices are the whole
+    portal's."""
+    changer_of(request.user).require(None)
     price = get_object_or_404(Price, pk=price_id) if price_id else None
     initial = {name: request.GET[name] for name in ("provider", "model") if name in request.GET and price is None}
     form = PriceForm(request.POST or None, instance=price, initial=initial)
@@ -59,6 +62,7 @@ def edit(request: HttpRequest, price_id: int | None = None) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, price_id: int) -> HttpResponse:
     """Forget a price."""
+    changer_of(request.user).require(None)
     price = get_object_or_404(Price, pk=price_id)
     delete_price(price)
     messages.success(request, f"The price of {price} is gone; what it priced keeps its cost.")

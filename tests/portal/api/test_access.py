@@ -44,6 +44,8 @@ OF_THE_PORTAL = re.compile(r"/api/v1/(workspaces|people/\{id\}/(activate|deactiv
 OF_PEOPLE = re.compile(r"/api/v1/people/\{id\}/(promote|demote)$")
 # Rules of several workspaces may be in a group: who operates all of them changes it.
 SHARED = {"rule-groups"}
+# What all workspaces share.
+PLATFORM = {"prices"}
 # The routing is the whole portal's.
 PORTAL_ONLY = {"/api/v1/routing/apply", "/api/v1/routing/remove"}
 # Grafana asks for it before it has a key.
@@ -80,7 +82,7 @@ def expected(caller: str, path: str, method: str) -> str:
         or (OF_PEOPLE.match(path) and caller not in ("admin",))
     ):
         return "403"
-    shared = path in PORTAL_ONLY or (resource in SHARED and "{" in path)
+    shared = path in PORTAL_ONLY or resource in PLATFORM or (resource in SHARED and "{" in path)
     if not reads and shared and caller not in ("admin", "admin key of all"):
         return "403"
     if (not reads or resource in ("settings", "audit-lines")) and caller not in OPERATORS:

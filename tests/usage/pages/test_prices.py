@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.accounts import keys
-from tests.people import People, browser_of, make_people
+from tests.people import People, browser_of, make_platform_people
 from usage.ingest import pipeline
 from usage.models import Price
 from usage.records.pricing import operator
@@ -20,7 +20,7 @@ from usage.store import downsampling
 
 @pytest.fixture
 def people(tables: None) -> People:
-    return make_people()
+    return make_platform_people()
 
 
 def send(people: People, *models: tuple[str, str]) -> None:
@@ -110,6 +110,20 @@ def test_only_operators_change_prices(people: People) -> None:
         strict.force_login(people.owner)
         assert strict.post(path, typed()).status_code == 403
     assert Price.objects.count() == 1
+
+
+def test_who_operates_one_workspace_of_several_changes_no_shared_price(people: People) -> None:
+    browser_of(people.owner).post("/prices/new/", typed())
+    price, outsider = Price.objects.get(), browser_of(people.outsider)
+    shown = text_of(outsider.get("/prices/"))
+    assert "llama-*" in shown
+    assert "/prices/new/" not in shown
+    assert f"/prices/{price.pk}/" not in shown
+    for path in ("/prices/new/", f"/prices/{price.pk}/", f"/prices/{price.pk}/delete"):
+        answer = outsider.post(path, typed())
+        assert answer.status_code == 403
+        assert "operator of every workspace" in text_of(answer)
+    assert Price.objects.get() == price
 
 
 def test_queries_stay_flat_as_models_and_prices_grow(people: People) -> None:
