@@ -110,10 +110,11 @@ def silence(found: Silence, now: dt.datetime) -> dict[str, Any]:
     }
 
 
-def status(started: dt.datetime) -> dict[str, Any]:
-    """The routing in force, without secrets, and which API this is."""
+def status(started: dt.datetime, workspaces: Collection[str] | None) -> dict[str, Any]:
+    """The routing in force as a reader of these workspaces (None: all) may see it, without secrets, and which API this
+    is."""
     try:
-        original = export_file()
+        original = export_file(workspaces)
     except ConfigurationError:
         original = "route: {receiver: portal}\nreceivers: [{name: portal}]\n"
     build = dict.fromkeys(("branch", "buildDate", "buildUser", "goVersion", "revision"), "")

@@ -19,6 +19,7 @@ from alerts.alertmanager import present
 from alerts.alertmanager.external import take_alerts
 from alerts.alertmanager.parse import BadRequest, read_alerts, read_filters, read_json, read_silence
 from alerts.incidents.access import visible_silences, workspace_of
+from alerts.incidents.branches import seen
 from alerts.incidents.models import Silence
 from alerts.incidents.muting import matchers_of
 from alerts.incidents.policy import current_policy
@@ -97,16 +98,16 @@ def alert_groups(request: HttpRequest, caller: keys.Caller) -> HttpResponse:
 
 @for_keys(GET=READ)
 def receivers(_: HttpRequest, caller: keys.Caller) -> HttpResponse:
-    """Their names."""
+    """The names of those that the caller sees."""
     configuration = current_policy().configuration
-    names = list(configuration.receivers) if configuration else ["portal"]
+    names = list(seen(configuration, caller.workspaces).receivers) if configuration else ["portal"]
     return JsonResponse([{"name": name} for name in names], safe=False)
 
 
 @for_keys(GET=READ)
 def status(_: HttpRequest, caller: keys.Caller) -> HttpResponse:
     """The routing, and which API this is."""
-    return JsonResponse(present.status(STARTED))
+    return JsonResponse(present.status(STARTED, caller.workspaces))
 
 
 @for_keys(GET=READ, POST=WRITE)

@@ -4,13 +4,16 @@ routing in force written as such a file."""
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, QuerySet
 
+from alerts.incidents.branches import named_receivers, seen
 from alerts.incidents.edits import save_routing
 from alerts.incidents.models import RoutingVersion
 from alerts.incidents.policy import CHANNELS, current_configuration
@@ -26,6 +29,10 @@ from alerts.routing.configuration import (
     write_configuration,
 )
 from core.accounts.holder import Actor
+from core.accounts.ownership import all_or, owned
+from core.pg.text import storable
+
+T = TypeVar("T", Channel, EscalationPolicy)
 
 
 @dataclass
@@ -55,12 +62,14 @@ def import_file(text: str, *, by: Actor | None, now: dt.datetime) -> Imported:
     return found
 
 
-def export_file(*, secrets: bool = False) -> str:
-    """The routing in force as a file for Alertmanager. ConfigurationError while no tree is saved."""
+def export_file(workspaces: Collection[str] | None = None, *, secrets: bool = False) -> str:
+    """The routing in force as a file for Alertmanager, as a reader of these workspaces (None: all) may see it.
+    ConfigurationError while no tree is saved."""
     configuration = current_configuration()[1]
     if configuration is None:
         raise ConfigurationError("no routing tree is saved: each rule chooses its channels")
-    channels = Channel.objects.in_bulk()
+    configuration = seen(configuration, workspaces)
+    channels = Channel.objects.filter(owned(all_or(workspaces))).in_bulk()
     found = write_configuration(configuration)
     lost: list[str] = []
     found["receivers"] = [
@@ -75,25 +84,15 @@ def export_file(*, secrets: bool = False) -> str:
     return "".join(comments) + dump(found)
 
 
-def editable_file() -> str:
-    """The routing in force as people edit it: receivers name the channels that there
-    are. Empty while no tree is saved."""
+def editable_file(workspaces: Collection[str] | None = None) -> str:
+    """The routing in force as people edit it, as a reader of these workspaces (None: all) may see it: receivers name
+    the channels that there are. Empty while no tree is saved."""
     configuration = current_configuration()[1]
     if configuration is None:
         return ""
-    names = {
-        "channel": dict(Channel.objects.values_list("pk", "name")),
-        "escalation": dict(EscalationPolicy.objects.values_list("pk", "name")),
-    }
-    found = write_configuration(configuration)
-    for receiver, entries in zip(found["receivers"], configuration.receivers.values(), strict=True):
-        receiver[CHANNELS] = [
-            {kind: names[kind][pk]}
-            for entry in entries.get(CHANNELS, [])
-            for kind, pk in entry.items()
-            if pk in names.get(kind, {})
-        ]
-    return dump(found)
+    shown = seen(configuration, workspaces)
+    receivers = [{"name": name, CHANNELS: entries} for name, entries in named_receivers(shown, workspaces).items()]
+    return dump({**write_configuration(shown), "receivers": receivers})
 
 
 def _channels(receiver: str, entries: dict[str, list[Entry]], general: Entry, found: Imported) -> list[dict[str, int]]:
@@ -103,7 +102,7 @@ def _channels(receiver: str, entries: dict[str, list[Entry]], general: Entry, fo
     for kind, listed in entries.items():
         for number, entry in enumerate(listed, 1):
             if kind == CHANNELS and "escalation" in entry:
-                channels.append({"escalation": _policy(name=str(entry["escalation"]), receiver=receiver)})
+                channels.append({"escalation": _policy(entry, receiver)})
                 continue
             label = f"{receiver} {kind.removesuffix('_configs')}" if several else receiver
             name = f"{label} {number}" if len(listed) > 1 else label
@@ -113,16 +112,23 @@ def _channels(receiver: str, entries: dict[str, list[Entry]], general: Entry, fo
     return channels
 
 
-def _policy(name: str, receiver: str) -> int:
-    known = EscalationPolicy.objects.filter(name=name).values_list("pk", flat=True).first()
+def _policy(entry: Entry, receiver: str) -> int:
+    known = _named(EscalationPolicy.objects.all(), str(entry["escalation"]), entry)
     if known is None:
-        raise ConfigurationError(f"receiver {receiver!r}: there is no escalation policy {name!r}")
-    return known
+        raise ConfigurationError(f"receiver {receiver!r}: there is no escalation policy {entry['escalation']!r}")
+    return known.pk
+
+
+def _named(things: QuerySet[T], name: str, entry: Entry) -> T | None:
+    """One by its name: of the `workspace` that the entry says, else the portal's, else whosever it is."""
+    owner = storable(str(entry.get("workspace") or ""))
+    named = things.filter(name=storable(name), **({"workspace__slug": owner} if owner else {}))
+    return named.order_by(F("workspace").asc(nulls_first=True)).first()
 
 
 def _channel(name: str, kind: str, entry: Entry, general: Entry, found: Imported) -> Channel | None:
     if kind == CHANNELS:
-        known = Channel.objects.filter(name=str(entry.get("channel"))).first()
+        known = _named(Channel.objects.all(), str(entry.get("channel")), entry)
         if known is None:
             raise ConfigurationError(f"receiver {name!r}: there is no channel {entry.get('channel')!r}")
         return known
@@ -132,7 +138,7 @@ def _channel(name: str, kind: str, entry: Entry, general: Entry, found: Imported
         return None
     config = integration.configure(entry, general)
     resolved = bool(entry.get("send_resolved", integration.send_resolved))
-    old = Channel.objects.filter(name=name).first()
+    old = Channel.objects.filter(name=name, workspace=None).first()
     if old is not None and old.kind != integration.kind:
         name, old = f"{name} ({integration.kind})"[:100], None
     try:

@@ -37,20 +37,34 @@ def save_routing(raw: dict[str, Any], *, by: Actor | None, now: dt.datetime) -> 
                         )
                 elif entry.get("channel") not in known:
                     raise ConfigurationError(f"receiver {name!r}: there is no channel {entry.get('channel')!r}")
-    return _keep(raw, by, now)
+    return keep_version(raw, by, now)
 
 
 def remove_routing(*, by: Actor | None, now: dt.datetime) -> RoutingVersion:
     """Go back to each rule's own choice of channels; the tree stays in the history."""
-    return _keep({"route": {"receiver": ""}, "receivers": []}, by, now)
+    return keep_version({"route": {"receiver": ""}, "receivers": []}, by, now)
 
 
-def _keep(raw: dict[str, Any], by: Actor | None, now: dt.datetime) -> RoutingVersion:
+def lock_routing() -> None:
+    """Be the only one who saves a version, until the transaction ends."""
+    with connection.cursor() as cursor:
+        LOCK.take(cursor)
+
+
+def keep_version(
+    raw: dict[str, Any],
+    by: Actor | None,
+    now: dt.datetime,
+    *,
+    shown: dict[str, Any] | None = None,
+    workspace: str | None = None,
+) -> RoutingVersion:
+    """Put a checked configuration in force. The audit log gets all of it, or `shown` as the workspace's line."""
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            LOCK.take(cursor)
+        lock_routing()
         newest = RoutingVersion.objects.order_by("-number").values_list("number", flat=True).first() or 0
         version = RoutingVersion.objects.create(number=newest + 1, configuration=raw, at=now, **author_fields(by))
-        record("changed" if raw["receivers"] else "removed", version, after={"routing": raw}, by=by)
+        action = "changed" if raw["receivers"] else "removed"
+        record(action, version, after=shown or {"routing": raw}, workspace=workspace, by=by)
         look_again(now)
     return version

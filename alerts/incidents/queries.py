@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
+from alerts.incidents.branches import seen
 from alerts.incidents.models import Incident, IncidentEvent, Member
 from alerts.incidents.policy import AT_ONCE, CHANNELS, Policy, current_policy
 from alerts.models import Alert, Channel, Delivery, DeliveryAttempt, EscalationPolicy, Flip
@@ -110,7 +111,7 @@ def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: d
     flips = Flip.objects.filter(alert__in=[member.alert_id for member in members]).select_related("alert__rule")
     policy = current_policy()
     lead = row.lead
-    steps = explain(policy.configuration.root, lead.labels) if policy.configuration else []
+    steps = explain(seen(policy.configuration, workspaces).root, lead.labels) if policy.configuration else []
     return IncidentDetail(
         row,
         members,
@@ -128,17 +129,18 @@ def incident_row(incident: Incident) -> IncidentRow:
 
 
 def route_rows(policy: Policy, labels: dict[str, str] | None, workspaces: Collection[str] | None) -> list[RouteRow]:
-    """The tree from top to bottom; with labels also the way that an alert of these would
-    go, with the reason of every step."""
+    """The tree that readers of these workspaces see, from top to bottom; with labels also the way that an alert of
+    these would go, with the reason of every step."""
     if policy.configuration is None:
         return []
-    steps = {step.route.path: step for step in explain(policy.configuration.root, labels)} if labels else {}
+    configuration = seen(policy.configuration, workspaces)
+    steps = {step.route.path: step for step in explain(configuration.root, labels)} if labels else {}
     names = dict(Channel.objects.filter(owned(workspaces)).values_list("pk", "name"))
     policies = dict(EscalationPolicy.objects.filter(owned(workspaces)).values_list("pk", "name"))
     rows = []
-    for route in policy.configuration.root.walk():
+    for route in configuration.root.walk():
         step = steps.get(route.path)
-        entries = policy.configuration.receivers.get(route.receiver, {}).get(CHANNELS, [])
+        entries = configuration.receivers.get(route.receiver, {}).get(CHANNELS, [])
         rows.append(
             RouteRow(
                 route=route,
@@ -224,10 +226,14 @@ def recent_label_sets(workspaces: Collection[str] | None) -> list[str]:
     ]
 
 
-def delivery_counts(since: dt.datetime) -> dict[str, int]:
-    """How many messages were sent and failed since then, and how many wait."""
+def delivery_counts(since: dt.datetime, workspaces: Collection[str] | None) -> dict[str, int]:
+    """How many messages about alerts that a reader of these workspaces may see were sent and failed since then, and how
+    many wait."""
     states = Delivery.State
-    return Delivery.objects.filter(created_at__gte=since).aggregate(
+    found = Delivery.objects.filter(created_at__gte=since)
+    if workspaces is not None:
+        found = found.filter(alert__in=Alert.objects.filter(seen_by(workspaces)))
+    return found.aggregate(
         sent=Count("id", filter=Q(state=states.SENT)),
         failed=Count("id", filter=Q(state=states.FAILED)),
         waiting=Count("id", filter=Q(state__in=[states.PENDING, states.SENDING])),

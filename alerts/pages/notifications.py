@@ -6,6 +6,7 @@ import datetime as dt
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -14,14 +15,16 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from alerts import queries as alert_queries
 from alerts.incidents import edits, silences
 from alerts.incidents.alertmanager_file import editable_file, export_file, import_file
+from alerts.incidents.branches import branch_text, remove_branch, save_branch
 from alerts.incidents.policy import current_policy
 from alerts.incidents.queries import delivery_counts, recent_label_sets, route_rows
 from alerts.oncall.queries import duties
-from alerts.pages.routing_forms import RoutingForm
+from alerts.pages.routing_forms import BranchForm, RoutingForm
 from alerts.pages.silences import silence_rows
 from alerts.routing.configuration import ConfigurationError
 from alerts.routing.matchers import MatcherError, parse_matchers
 from core.accounts import permissions
+from core.accounts.models import Workspace
 from core.accounts.ownership import changer_of
 
 DAY = dt.timedelta(days=1)
@@ -35,6 +38,14 @@ route:
 receivers:
 - name: default
 """
+BRANCH = """\
+route:
+  receiver: default
+  group_by: [alertname]
+receivers:
+- name: default
+  portal_configs: []
+"""
 
 
 @login_required
@@ -47,7 +58,7 @@ def page(request: HttpRequest) -> HttpResponse:
         labels = labels_of(text)
     except ValueError as error:
         labels, problem = {}, str(error)
-    slugs = permissions.scope_of(request.user, {}).slugs
+    slugs, may_route = permissions.scope_of(request.user, {}).slugs, changer_of(request.user).portal
     context = {
         "text": text,
         "problem": problem,
@@ -55,12 +66,13 @@ def page(request: HttpRequest) -> HttpResponse:
         "rows": route_rows(policy, labels or None, slugs),
         "has_tree": policy.configuration is not None,
         "recent": recent_label_sets(slugs),
-        "counts": delivery_counts(now - DAY),
+        "counts": delivery_counts(now - DAY, slugs),
         "silences": silence_rows(silences.silence_list(now), now, slugs),
         "duties": duties(slugs, now),
         "channels": alert_queries.channel_list(slugs),
         "may_operate": permissions.may_operate(request.user),
-        "may_route": changer_of(request.user).portal,
+        "may_route": may_route,
+        "branches": [] if may_route or policy.configuration is None else permissions.operated(request.user),
     }
     return render(request, "alerts/notifications.html", context)
 
@@ -78,30 +90,56 @@ def labels_of(text: str) -> dict[str, str]:
     return {matcher.name: matcher.value for matcher in matchers}
 
 
+def to_change(request: HttpRequest) -> Workspace | None:
+    """The workspace of the URL, whose branch is meant; None: the whole tree. Raises Http404, and PermissionDenied for
+    who may not change it."""
+    chosen = permissions.scope_of(request.user, request.GET).chosen
+    workspace = Workspace.objects.get(slug=chosen) if chosen else None
+    changer_of(request.user).require(workspace.pk if workspace else None)
+    return workspace
+
+
 @permissions.operator_required
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest) -> HttpResponse:
-    """The routing as text; saving puts it in force. It is the whole portal's."""
-    changer_of(request.user).require(None)
-    form = RoutingForm(request.POST or None, initial={"text": editable_file() or START})
-    if request.method == "POST" and form.is_valid():
+    """The routing, or the branch of a workspace, as text; saving puts it in force."""
+    workspace = to_change(request)
+    text = branch_text(workspace) if workspace else editable_file()
+    form = BranchForm if workspace else RoutingForm
+    filled = form(request.POST or None, initial={"text": text or (BRANCH if workspace else START)})
+    if request.method == "POST" and filled.is_valid():
         try:
-            found = import_file(form.cleaned_data["text"], by=permissions.person_of(request), now=timezone.now())
+            left_out = apply(filled.cleaned_data["text"], workspace, permissions.person_of(request))
         except ConfigurationError as error:
-            form.add_error("text", str(error))
+            filled.add_error("text", str(error))
         else:
-            for line in found.left_out:
+            for line in left_out:
                 messages.warning(request, f"Left out: {line}")
             return redirect("notifications")
-    return render(request, "alerts/routing_edit.html", {"form": form, "has_tree": bool(editable_file())})
+    context = {"form": filled, "is_saved": bool(text), "workspace": workspace}
+    return render(request, "alerts/routing_edit.html", context)
+
+
+def apply(text: str, workspace: Workspace | None, by: User) -> list[str]:
+    """Put it in force; what of it was left out. ConfigurationError says what is wrong."""
+    if workspace is not None:
+        save_branch(workspace, text, by=by, now=timezone.now())
+        return []
+    return import_file(text, by=by, now=timezone.now()).left_out
 
 
 @permissions.operator_required
 @require_POST
 def remove(request: HttpRequest) -> HttpResponse:
-    """Go back to each rule's own choice of channels."""
-    changer_of(request.user).require(None)
-    edits.remove_routing(by=permissions.person_of(request), now=timezone.now())
+    """Go back to each rule's own choice of channels, or take the branch of a workspace out of the tree."""
+    workspace = to_change(request)
+    if workspace is None:
+        edits.remove_routing(by=permissions.person_of(request), now=timezone.now())
+        return redirect("notifications")
+    try:
+        remove_branch(workspace, by=permissions.person_of(request), now=timezone.now())
+    except ConfigurationError as error:
+        messages.warning(request, str(error))
     return redirect("notifications")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django import forms
 from django.utils.safestring import mark_safe
@@ -56,3 +57,15 @@ class RoutingForm(forms.Form):
         "there is named by <code>portal_configs: [{channel: its name}]</code>.",
         widget=forms.Textarea(attrs={"rows": 32, "class": "mono", "spellcheck": "false"}),
     )
+
+
+class BranchForm(RoutingForm):
+    """The branch of a workspace."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["text"].help_text = (
+            "`route` and `receivers` of an Alertmanager configuration. A receiver names channels, and escalation"
+            " policies, of the workspace or of the whole portal: portal_configs: [{channel: its name},"
+            " {escalation: its name}]. Time intervals are the portal's."
+        )

@@ -63,13 +63,17 @@ class Configuration:
 
 def parse_configuration(text: str) -> Configuration:
     """Of the file's YAML. ConfigurationError where Alertmanager would not take it."""
+    return read_configuration(load(text))
+
+
+def load(text: str) -> Any:
+    """What the file's YAML holds, not yet checked."""
     if len(text.encode()) > BYTES:
         raise ConfigurationError(f"the file is larger than {BYTES:,} bytes")
     try:
-        raw = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"no YAML: {' '.join(str(error).split())}") from None
-    return read_configuration(raw)
 
 
 def read_configuration(raw: Any) -> Configuration:

@@ -38,6 +38,13 @@ def sees_every_workspace(workspaces: Collection[str]) -> Q:
     return Q(~Exists(Workspace.objects.exclude(slug__in=[*workspaces, DEMO])))
 
 
+def all_or(workspaces: Collection[str] | None) -> Collection[str] | None:
+    """The workspaces, or None where they are all of them, the one of demo traffic aside."""
+    if workspaces is None or not Workspace.objects.exclude(slug__in=[*workspaces, DEMO]).exists():
+        return None
+    return workspaces
+
+
 if TYPE_CHECKING:
     WorkspaceChoice = forms.ModelChoiceField[Workspace]
 else:
