@@ -26,6 +26,7 @@ from alerts.models import (
     Incident,
     IncidentEvent,
     Member,
+    MessageTemplate,
     Override,
     RecordedSeries,
     RecordedSlot,
@@ -197,6 +198,12 @@ class ChannelAdmin(AuditedAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
         for channel in Channel.objects.filter(pk__in=queryset):
             delete_channel(channel)
+
+
+@admin.register(MessageTemplate)
+class MessageTemplateAdmin(ReadOnlyAdmin):
+    list_display = ("kind", "workspace", "title", "updated_at")
+    list_select_related = ("workspace",)
 
 
 @admin.register(Runbook)

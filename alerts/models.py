@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from alerts.incidents.models import Incident, IncidentEvent, Member, RoutingVersion, Silence
+from alerts.notify.models import MessageTemplate
 from alerts.oncall.models import Escalation, EscalationPolicy, Override, Rotation, Schedule
 from alerts.recording.models import RecordedSeries, RecordedSlot
 from alerts.runbooks.models import Runbook, RunbookVersion
@@ -26,6 +27,7 @@ __all__ = [
     "Incident",
     "IncidentEvent",
     "Member",
+    "MessageTemplate",
     "Override",
     "RecordedSeries",
     "RecordedSlot",

@@ -2,7 +2,19 @@
 
 from django.urls import include, path
 
-from alerts.pages import act, alerts, channels, groups, incidents, notifications, rule_files, rules, runbooks, silences
+from alerts.pages import (
+    act,
+    alerts,
+    channels,
+    groups,
+    incidents,
+    message_templates,
+    notifications,
+    rule_files,
+    rules,
+    runbooks,
+    silences,
+)
 
 urlpatterns = [
     path("alerts/", alerts.page, name="alerts"),
@@ -27,6 +39,10 @@ urlpatterns = [
     path("channels/<int:channel_id>/edit/", channels.edit, name="channel-edit"),
     path("channels/<int:channel_id>/delete/", channels.delete, name="channel-delete"),
     path("channels/<int:channel_id>/test", channels.test, name="channel-test"),
+    path("channels/messages/", message_templates.page, name="message-templates"),
+    path("channels/messages/new/", message_templates.new, name="message-template-new"),
+    path("channels/messages/<int:template_id>/", message_templates.edit, name="message-template"),
+    path("channels/messages/<int:template_id>/delete", message_templates.delete, name="message-template-delete"),
     path("deliveries/<int:delivery_id>/retry", channels.retry, name="delivery-retry"),
     path("incidents/", incidents.page, name="incidents"),
     path("incidents/<int:incident_id>/", incidents.detail, name="incident"),

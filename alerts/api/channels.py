@@ -12,8 +12,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from alerts.models import Channel, Severity
+from alerts.models import Channel, MessageTemplate, Severity
 from alerts.notify.channels import create_channel, delete_channel, send_test, update_channel
+from alerts.notify.template_edits import TemplateInvalid, create_template, delete_template, update_template
 from alerts.notify.transports.contract import ConfigInvalid
 from core.api.filters import Filters
 from core.api.owned import OwnedEditable, OwnedSerializer
@@ -111,3 +112,58 @@ class Channels(OwnedEditable[Channel]):
     def test(self, request: Request, pk: str) -> Response:
         """Send a test message now and say what happened."""
         return Response(TestResultSerializer(send_test(self.get_object(), now=timezone.now())).data)
+
+
+class MessageTemplateSerializer(OwnedSerializer[MessageTemplate]):
+    """How messages to channels of a kind read, in Go's template language.
+
+    An empty title or text leaves the portal's own.
+    """
+
+    kind = serializers.ChoiceField(
+        choices=Channel.Kind.choices,
+        allow_blank=True,
+        required=False,
+        default="",
+        help_text="The kind of channel; empty: every kind.",
+    )
+    text = serializers.CharField(max_length=20_000, allow_blank=True, required=False, default="", trim_whitespace=False)
+
+    class Meta:
+        model = MessageTemplate
+        validators: ClassVar[list[Any]] = []  # the named writes say what is taken
+        fields = ("id", "workspace", "kind", "title", "text", "updated_at", "managed_by")
+        read_only_fields = ("updated_at",)
+
+    def validate_kind(self, kind: str) -> str:
+        """It stays."""
+        if self.instance is not None and kind != self.instance.kind:
+            raise serializers.ValidationError("cannot be changed: make another template")
+        return kind
+
+    @refusals(TemplateInvalid)
+    def create(self, validated_data: dict[str, Any]) -> MessageTemplate:
+        """Make it."""
+        given = validated_data
+        return create_template(given["kind"], given.get("title", ""), given["text"], workspace=given["workspace"])
+
+    @refusals(TemplateInvalid)
+    def update(self, instance: MessageTemplate, validated_data: dict[str, Any]) -> MessageTemplate:
+        """Change it."""
+        given = {name: validated_data.get(name, getattr(instance, name)) for name in ("title", "text")}
+        return update_template(instance, **given)
+
+
+@extend_schema(tags=["channels"])
+class MessageTemplates(OwnedEditable[MessageTemplate]):
+    """What messages say."""
+
+    queryset = MessageTemplate.objects.order_by("workspace", "kind")
+    serializer_class = MessageTemplateSerializer
+    lookup_value_regex = r"\d+"
+    filterset_fields = ("kind",)
+    ordering_fields = ("kind", "updated_at")
+
+    def remove(self, instance: MessageTemplate) -> None:
+        """Go back to the portal's own words."""
+        delete_template(instance)

@@ -1,4 +1,4 @@
-"""Go's text/template with Prometheus's functions, for the labels and annotations of alert rules.
+"""Go's text/template with Prometheus's functions, for the labels and annotations of alert rules and for messages.
 
 A text goes through lexer, parse (trees of nodes), compile and pipelines (closures), execute. It may come from anybody
 who may write a rule, and the labels from anybody who may send records: bounds.py says what an expansion may cost.
@@ -15,9 +15,9 @@ from alerts.gotemplate.functions.prometheus import FUNCTIONS
 from alerts.gotemplate.language.compile import compile_trees, sets_globals
 from alerts.gotemplate.language.dependence import depends_on_value
 from alerts.gotemplate.language.parse import parse_trees
-from alerts.gotemplate.values import Data, to_bytes
+from alerts.gotemplate.values import Data, Items, Struct, to_bytes
 
-__all__ = ["FUNCTIONS", "Template", "TemplateError", "expand", "parse", "uses_value"]
+__all__ = ["FUNCTIONS", "Items", "Struct", "Template", "TemplateError", "expand", "fill_in", "parse", "uses_value"]
 
 SMALL_TEXT = 4096
 """Characters up to which a text is among the many that are kept parsed."""
@@ -73,6 +73,27 @@ def expand(
         return _run(execution, template, name)
     except Exception as error:
         return _error(f"panic: {type(error).__name__}", name)
+
+
+def fill_in(text: str, root: Struct, labels: Mapping[str, str], value: float) -> str:
+    """The text with `root` as its `.`, and with `$labels` and `$value`; no queries.
+
+    Raises TemplateError for whatever goes wrong.
+    """
+    template = parse(text)
+    execution = Execution(Data(labels, value, NO_LABELS, ""), template.programs, None, None)
+    execution.root = root
+    if template.sets_globals:
+        execution.declare_globals()
+    try:
+        template.programs[""].run(execution, root)
+    except TooLong:
+        raise TemplateError(f"the result is longer than {MAX_OUTPUT} characters") from None
+    except OutOfTime as error:
+        raise TemplateError(str(error)) from None
+    except RecursionError:
+        raise TemplateError("the text is nested too deeply") from None
+    return _storable("".join(execution.out))
 
 
 def uses_value(text: str) -> bool:

@@ -61,7 +61,7 @@ class Execution:
         """The variables that Prometheus declares in front of every template."""
         data = self.data
         self.vars = [
-            ["$", data],
+            ["$", self.root],
             ["$labels", data.labels],
             ["$externalLabels", data.external_labels],
             ["$externalURL", data.external_url],

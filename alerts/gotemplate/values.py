@@ -7,7 +7,7 @@ bool, nil is None, `map[string]string` is any mapping, the other types are the c
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -74,6 +74,31 @@ class Data:
         }
 
 
+class Struct:
+    """A struct of whoever calls: its fields by name. Another name in a template is an error."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = {**fields}
+
+    def fields(self) -> dict[str, Any]:
+        return self._fields
+
+
+class Items(QueryResult):
+    """A list of structs, and parts of it under names of their own, such as `.Alerts.Firing`."""
+
+    parts: Mapping[str, Items]
+
+    def __init__(self, items: Iterable[Any] = (), **parts: Items) -> None:
+        super().__init__(items)
+        self.parts = parts
+
+    def fields(self) -> Mapping[str, Items]:
+        return self.parts
+
+
 class Time:
     """`*time.Time`, in UTC, to the millisecond."""
 
@@ -138,6 +163,8 @@ NAMES: dict[type, str] = {
     SampleStruct: "template.sample",
     QueryResult: "template.queryResult",
     Time: "*time.Time",
+    Struct: "struct",
+    Items: "[]struct",
     Data: "struct { Labels map[string]string; ExternalLabels map[string]string; ExternalURL string; Value float64 }",
 }
 
@@ -157,7 +184,7 @@ def truth(value: Any) -> bool:
     """Go's truth: not the zero value of its type."""
     if isinstance(value, Duration):
         return value.pointer or value.nanoseconds != 0
-    if isinstance(value, Sample | Data | Time):
+    if isinstance(value, Sample | Data | Struct | Time):
         return True
     return bool(value)
 

@@ -21,6 +21,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from alerts.models import Channel, Delivery, DeliveryAttempt
 from alerts.notify.encryption import SecretLost, decrypt
 from alerts.notify.incident_message import delivery_message
+from alerts.notify.templates import apply_template
 from alerts.notify.transports import TRANSPORTS
 from alerts.notify.transports.contract import DeliveryError, Reply
 from core.net.tracing import span
@@ -122,7 +123,7 @@ def attempt_to_send(delivery: Delivery, channel: Channel, now: dt.datetime) -> A
     try:
         config = decrypt(channel.config_encrypted)
         with span("notify", channel=channel.kind, delivery=delivery.pk):
-            reply = transport.notify(delivery_message(delivery, now), config)
+            reply = transport.notify(apply_template(delivery_message(delivery, now), channel), config)
     except SecretLost as error:
         return Attempt(False, time.monotonic() - start, error=str(error))
     except DeliveryError as error:

@@ -57,7 +57,7 @@ def delivery_message(delivery: Delivery, now: dt.datetime) -> Message:
         base,
         state="firing" if delivery.firing else "resolved",
         severity=min(
-            [*filter(None, [incident.raised_to]), *severities],
+            filter(None, [incident.raised_to, *severities]),
             key=lambda severity: ORDER.get(severity, 3),
             default=base.severity,
         ),

@@ -24,6 +24,7 @@ RESOURCES: dict[str, type[ViewSetMixin]] = {
     "flips": alerts.Flips,
     "deliveries": alerts.Deliveries,
     "channels": channels.Channels,
+    "message-templates": channels.MessageTemplates,
     "schedules": oncall.Schedules,
     "escalation-policies": oncall.EscalationPolicies,
     "means": oncall.Means,

@@ -9,11 +9,12 @@ from typing import Any
 from django.db.models import Model, QuerySet
 from rest_framework.serializers import ModelSerializer
 
-from alerts.api.channels import ChannelSerializer
+from alerts.api.channels import ChannelSerializer, MessageTemplateSerializer
 from alerts.api.rules import GroupSerializer, RuleSerializer
 from alerts.api.runbooks import RunbookSerializer, runbooks
-from alerts.models import Channel, Rule, RuleGroup
+from alerts.models import Channel, MessageTemplate, Rule, RuleGroup
 from alerts.notify.channels import delete_channel
+from alerts.notify.template_edits import delete_template
 from alerts.rules.groups import delete_group
 from alerts.rules.rule_history import delete_rule
 from alerts.runbooks.edits import delete_runbook
@@ -56,6 +57,13 @@ KINDS: tuple[Kind, ...] = (
     Kind("rule_groups", ("name",), GroupSerializer, RuleGroup.objects.all, delete_group),
     Kind("runbooks", ("slug",), RunbookSerializer, runbooks, lambda one: delete_runbook(one, by=APPLY)),
     Kind("channels", ("workspace", "name"), ChannelSerializer, Channel.objects.all, delete_channel),
+    Kind(
+        "message_templates",
+        ("workspace", "kind"),
+        MessageTemplateSerializer,
+        MessageTemplate.objects.all,
+        delete_template,
+    ),
     Kind("rules", ("workspace", "name"), RuleSerializer, Rule.objects.all, delete_rule),
     Kind("prices", ("provider", "model", "valid_from"), PriceSerializer, Price.objects.all, delete_price),
     Kind("budgets", ("workspace", "team"), BudgetSerializer, Budget.objects.all, delete_budget),

@@ -24,7 +24,7 @@ from alerts.gotemplate.language.nodes import (
     walk,
 )
 from alerts.gotemplate.text.numbers import MAX_INT
-from alerts.gotemplate.values import AnyMap, Data, Sample, is_map, truth, type_name
+from alerts.gotemplate.values import AnyMap, Data, Items, Sample, Struct, is_map, truth, type_name
 
 Stage = Callable[[Execution, Any, Any], Any]
 """A command behind a pipe: it gets the result of the one before as well."""
@@ -187,7 +187,7 @@ def get_field(value: Any, name: str, at: int) -> Any:
     if is_map(value):
         found = value.get(name, "")
         return found if isinstance(found, str) else str(found)
-    if isinstance(value, Data | Sample):
+    if isinstance(value, Data | Sample | Struct | Items):
         fields = value.fields()
         if name in fields:
             return fields[name]

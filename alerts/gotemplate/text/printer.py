@@ -12,6 +12,7 @@ from alerts.gotemplate.values import (
     Duration,
     QueryResult,
     Sample,
+    Struct,
     Time,
     Uint8,
     is_map,
@@ -136,14 +137,14 @@ class Printer:
             for number, sample in enumerate(value):
                 self.write(separator if number else "")
                 self.print_value(sample, verb, depth + 1)
-        elif isinstance(value, Sample | Data):
+        elif isinstance(value, Sample | Data | Struct):
             pointer = "&" if type(value) is Sample else ""
             self.write(f"{pointer}{type_name(value).lstrip('*') if self.sharp_v else ''}{{")
             for number, (name, field) in enumerate(value.fields().items()):
                 self.write(separator if number else "")
                 self.write(f"{name}:" if self.plus_v or self.sharp_v else "")
                 self.print_value(field, verb, depth + 1)
-        closing = isinstance(value, Sample | Data) or self.sharp_v
+        closing = isinstance(value, Sample | Data | Struct) or self.sharp_v
         self.write("}" if closing else "]")
 
     def format_pointer(self, value: Any, verb: str = "p") -> None:

@@ -21,6 +21,7 @@ from alerts.models import (
     Flip,
     Incident,
     Member,
+    MessageTemplate,
     Rule,
     RuleGroup,
     Runbook,
@@ -29,6 +30,7 @@ from alerts.models import (
 )
 from alerts.notify import channels
 from alerts.notify.links import token_of
+from alerts.notify.template_edits import create_template
 from alerts.oncall.means import add_means
 from alerts.oncall.policies import save_policy
 from alerts.oncall.schedules import add_override, add_rotation, save_schedule
@@ -81,6 +83,10 @@ FILLED = {
 
 def channel() -> Channel:
     return channels.create_channel("slack", "#ops", {"url": "https://hooks.slack.com/services/T/B/x"})
+
+
+def message_template() -> MessageTemplate:
+    return create_template("slack", "{{ .Title }}", "", workspace=None)
 
 
 def rule() -> Rule:
@@ -204,6 +210,9 @@ ACTIONS: dict[str, Callable[[Workspace], Action]] = {
     "channel-edit": lambda _: (f"/channels/{channel().pk}/edit/", {"name": "other"}),
     "channel-delete": lambda _: (f"/channels/{channel().pk}/delete/", {}),
     "channel-test": lambda _: (f"/channels/{channel().pk}/test", {}),
+    "message-template-new": lambda _: ("/channels/messages/new/", {"title": "{{ .Title }}"}),
+    "message-template": lambda _: (f"/channels/messages/{message_template().pk}/", {"title": "{{ .Severity }}"}),
+    "message-template-delete": lambda _: (f"/channels/messages/{message_template().pk}/delete", {}),
     "delivery-retry": lambda _: (f"/deliveries/{failed_delivery().pk}/retry", {}),
     "dead-letter-discard": lambda _: (f"/ingestion/dead-letters/{letter().pk}/discard/", {}),
     "send-data": lambda workspace: ("/send-data/?client=curl", {"workspace": workspace.slug}),

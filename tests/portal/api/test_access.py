@@ -19,6 +19,7 @@ SENDING = {"/api/v1/usage", "/api/v1/receipts/{receipt_id}"}
 OWNED = {
     "alerting-rules",
     "channels",
+    "message-templates",
     "runbooks",
     "schedules",
     "escalation-policies",

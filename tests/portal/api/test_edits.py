@@ -54,6 +54,7 @@ EDITS = {
     "alerting-rules": ({"threshold": 7}, {"threshold": 8}),
     "rule-groups": ({"interval_seconds": 30}, {"interval_seconds": 45}),
     "channels": ({"name": "hook", "enabled": False}, {"send_resolved": False}),
+    "message-templates": ({"title": "One"}, {"title": "Two"}),
     "runbooks": ({"text": "Do."}, {"text": "Do not."}),
     "prices": ({"input_usd": 3}, {"input_usd": 4}),
     "budgets": ({"limit_usd": 20}, {"limit_usd": 30}),

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 from alerts.incidents.models import Incident, Member, Silence
 from alerts.models import Alert, Delivery, Flip, RuleGroup
 from alerts.notify.channels import create_channel
+from alerts.notify.template_edits import create_template
 from alerts.oncall.means import add_means
 from alerts.oncall.models import EscalationPolicy, Schedule
 from alerts.oncall.policies import save_policy
@@ -144,6 +145,7 @@ def make_world(people: People) -> World:
             "silences": silence.pk,
             "deliveries": delivery.pk,
             "channels": channel.pk,
+            "message-templates": create_template("", "{{ .Title }}", "", workspace=ours).pk,
             "runbooks": runbook.slug,
             "schedules": schedule.pk,
             "escalation-policies": policy.pk,
