@@ -57,23 +57,17 @@ def tick(now: dt.datetime, source: promql.Source, of_workspace: SourceOf = works
         if due_slots(interval, until, now, shift_of(name, interval)).due
     }
     ordered = in_order([*due.items()]) if due else []
-    return _evaluate([(group_id, is_slow(due[group_id])) for group_id in ordered], now, source, of_workspace)
+    return evaluate_groups([(group_id, is_slow(due[group_id])) for group_id in ordered], now, source, of_workspace)
 
 
-def evaluate_group(
-    group_id: int, now: dt.datetime, source: promql.Source, of_workspace: SourceOf = workspace_source
-) -> int:
-    """Evaluate the group's due slots; how many. 0 when another worker is at it, or was."""
-    return _evaluate([(group_id, False)], now, source, of_workspace)
-
-
-def _evaluate(
+def evaluate_groups(
     groups: Sequence[tuple[int, bool]], now: dt.datetime, source: promql.Source, of_workspace: SourceOf
 ) -> int:
-    """Evaluate groups, each given with whether it is slow: query for a while on one
-    snapshot, write, and so on until none is left.
+    """Evaluate the due slots of groups, each given by its id and whether it is slow; how many slots that was.
 
-    What the others found is written before a slow group is begun, so that it delays none of them.
+    It queries for a while on one snapshot, writes, and so on until no group is left. A group that another worker is at,
+    or was, is left to that one. What the others found is written before a slow group is
+    begun, so that it delays none of them.
     """
     done = 0
     waiting = list(groups)

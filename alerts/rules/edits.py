@@ -17,7 +17,6 @@ from alerts.models import Channel, Rule, RuleChange, RuleGroup, Runbook, Severit
 from alerts.rules.expression import ExpressionError, check
 from alerts.rules.locks import lock_group, with_retries
 from alerts.rules.selectors import note_unmatched
-from alerts.rules.simple import SimpleRule, to_promql
 from core.accounts.holder import Actor
 from core.accounts.models import Workspace
 from core.audit.record import record
@@ -152,27 +151,6 @@ def create_rule(
         record("created", rule, after={field: new for field, (_, new) in history.items()}, by=by)
     note_unmatched([rule])
     return rule
-
-
-def import_simple(group: str, rules: Iterable[SimpleRule], *, by: Actor | None, now: dt.datetime) -> list[Rule]:
-    """Rules written in the simple format, as the PromQL that they become; all of them or, with a RuleError, none.
-
-    `group` is the name of theirs, which is made if it is missing.
-    """
-    with transaction.atomic():
-        goes_to, _ = RuleGroup.objects.get_or_create(name=group)
-        return [_import_one(goes_to, rule, by, now) for rule in rules]
-
-
-def _import_one(group: RuleGroup, simple: SimpleRule, by: Actor | None, now: dt.datetime) -> Rule:
-    became = to_promql(simple)
-    edit = RuleEdit(
-        expr=became.expr,
-        threshold=became.threshold,
-        severity=simple.severity,
-        channel_kinds=list(simple.notification),
-    )
-    return create_rule(group, simple.name, edit, by=by, now=now)
 
 
 def validate(rule: Rule) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import promql
 from alerts.evaluation.schedule import milliseconds
-from alerts.evaluation.tick import evaluate_group
 from alerts.models import Alert, Flip, Rule, RuleGroup
+from tests.alerts.groups import evaluate_group
 
 START = dt.datetime(2026, 3, 2, 10, 0, tzinfo=dt.UTC)
 DELAY = dt.timedelta(seconds=15)

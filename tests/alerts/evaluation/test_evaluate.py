@@ -9,8 +9,9 @@ from django.test.utils import CaptureQueriesContext
 
 import promql
 from alerts.evaluation.schedule import Slots, due_slots
-from alerts.evaluation.tick import evaluate_group, tick
+from alerts.evaluation.tick import tick
 from alerts.models import Alert, Flip, Health, Rule, RuleGroup
+from tests.alerts.groups import evaluate_group
 from tests.alerts.scripted_rules import DELAY, START, flip_lines, gauge, make_rule, minute, only_alert, run
 
 pytestmark = pytest.mark.django_db

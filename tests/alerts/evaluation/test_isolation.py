@@ -14,13 +14,14 @@ from django.utils import timezone
 import promql
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.series import PortalSource
-from alerts.evaluation.tick import evaluate_group, tick
+from alerts.evaluation.tick import tick
 from alerts.models import Alert, Flip, Health, Rule, RuleGroup, Runbook
 from alerts.notify.channels import create_channel
 from alerts.notify.deliveries import send_channel
 from alerts.queries import stalled_groups
 from alerts.recording.read import last_of
 from alerts.rules import edits
+from tests.alerts.groups import evaluate_group
 from tests.alerts.scripted_rules import DELAY, START, flip_lines, gauge, make_rule, minute
 from tests.alerts.test_concurrency import committed, queue  # noqa: F401 - fixtures
 from tests.servers import HttpServer

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerts.evaluation.tick import evaluate_group
 from alerts.models import Alert, Delivery, Health, Rule
 from alerts.notify.channels import create_channel
 from alerts.notify.deliveries import send_channel
 from core.pg.text import storable
+from tests.alerts.groups import evaluate_group
 from tests.alerts.scripted_rules import DELAY, START, gauge, make_rule
 from tests.servers import HttpServer
 

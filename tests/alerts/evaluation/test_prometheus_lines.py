@@ -9,8 +9,8 @@ import pytest
 
 import promql
 from alerts.evaluation.schedule import due_slots, shift_of
-from alerts.evaluation.tick import evaluate_group
 from alerts.models import Alert, Rule, RuleGroup
+from tests.alerts.groups import evaluate_group
 from tests.alerts.scripted_rules import DELAY, START, flip_lines, gauge, make_rule, minute, only_alert, run
 
 pytestmark = pytest.mark.django_db

@@ -183,6 +183,13 @@ def test_grafana_s_queries_and_expressions_become_promql() -> None:
     assert kept["annotations"] == {"summary": "{{ $values.A.Value }} on {{ $labels.provider }}"}
 
 
+def test_a_rule_in_the_simple_format_becomes_promql() -> None:
+    imported("alerts:\n- {name: Queue, metric: q, condition: '> 5', severity: critical, notification: [slack]}\n")
+    rule = Rule.objects.get(name="Queue")
+    found = (rule.expr, rule.threshold, rule.severity, rule.channel_kinds)
+    assert found == ("q > $threshold", 5, "critical", ["slack"])
+
+
 def test_the_simple_format_leaves_what_it_has_no_word_for() -> None:
     text = 'alerts:\n- {name: Errors, metric: llm_provider_errors_total, condition: "rate(5m) > 0.1"}\n'
     imported(text)

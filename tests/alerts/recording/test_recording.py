@@ -11,12 +11,13 @@ import promql
 from alerts.evaluation.retention import forget_recorded
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.series import portal_source
-from alerts.evaluation.tick import evaluate_group, tick
+from alerts.evaluation.tick import tick
 from alerts.models import RecordedSeries, RecordedSlot, Rule, RuleGroup
 from alerts.rules import edits
 from alerts.rules.rule_history import delete_rule
 from core.accounts.models import Workspace
 from promql import Block, Hints, Matcher
+from tests.alerts.groups import evaluate_group
 from tests.alerts.scripted_rules import DELAY, START, flip_lines, gauge, make_rule, minute, run
 
 pytestmark = pytest.mark.django_db

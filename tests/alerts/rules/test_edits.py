@@ -1,16 +1,12 @@
 """Edits of rules."""
 
 import datetime as dt
-from io import StringIO
-from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import CommandError, call_command
 
 from alerts.models import Rule, RuleChange, RuleGroup
-from alerts.rules.edits import RuleEdit, RuleError, create_rule, import_simple, pause, resume, set_enabled, update_rule
-from alerts.rules.simple import SimpleRule
+from alerts.rules.edits import RuleEdit, RuleError, create_rule, pause, resume, set_enabled, update_rule
 from tests.alerts.conftest import NOW
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("default_rules")]
@@ -78,37 +74,3 @@ def test_a_new_rule_comes_last_in_its_group(author: User) -> None:
     assert rule.changes.get().fields == {"expr": [None, "sum(x) > $threshold"], "threshold": [None, 3]}
     with pytest.raises(RuleError, match="taken"):
         create_rule(group, "Calls", RuleEdit(expr="x > 1"), by=author, now=NOW)
-
-
-def test_a_simple_rule_is_imported_as_promql(author: User) -> None:
-    simple = SimpleRule(name="Queue", metric="q", condition="> 5", severity="critical", notification=("slack",))
-    rule = import_simple("mcp_tools", [simple], by=author, now=NOW)[0]
-    assert (rule.expr, rule.threshold, rule.severity, rule.channel_kinds) == (
-        "q > $threshold",
-        5,
-        "critical",
-        ["slack"],
-    )
-
-
-def test_an_import_is_done_whole_or_not_at_all(author: User) -> None:
-    rules = [SimpleRule(name=name, metric="q", condition="> 5") for name in ("New", "HighProviderCost")]
-    with pytest.raises(RuleError, match="taken"):
-        import_simple("mcp_tools", rules, by=author, now=NOW)
-    assert not Rule.objects.filter(name="New").exists()
-
-
-def test_the_command_imports_a_file_and_shows_the_promql(tmp_path: Path) -> None:
-    path = tmp_path / "rules.yaml"
-    path.write_text("alerts:\n  - {name: Queue, metric: llm_usage_persist_queue_size, condition: '> 500'}\n")
-    out = StringIO()
-    call_command("import_rules", str(path), group="queues", stdout=out)
-    assert out.getvalue() == "Queue: llm_usage_persist_queue_size > 500\n"
-    assert Rule.objects.get(name="Queue").group.name == "queues"
-    with pytest.raises(CommandError, match="name: is taken"):
-        call_command("import_rules", str(path), group="queues")
-    path.write_text("alerts: 7")
-    with pytest.raises(CommandError, match="expected a list of rules"):
-        call_command("import_rules", str(path))
-    with pytest.raises(CommandError, match="cannot be read"):
-        call_command("import_rules", str(tmp_path / "nothing.yaml"))

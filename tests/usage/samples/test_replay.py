@@ -17,9 +17,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django.live_server_helper import LiveServer
 
-from alerts.evaluation.tick import evaluate_group
 from alerts.models import Flip, Rule
 from alerts.rules.defaults import ensure_defaults
+from tests.alerts.groups import evaluate_group
 from tests.records import Sender, rows, scalar, settle_all
 from tests.servers import Answer, HttpServer
 from usage.samples.replay.draw import LabelValues, durations, failures, seconds
