@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from django.template.loader import get_template
+
 ROOT = Path(__file__).parent.parent
 LONGEST = 160
 TEMPLATES = sorted(path for path in ROOT.glob("templates/**/*") if path.is_file())
@@ -16,3 +18,8 @@ def test_no_line_of_a_template_is_too_long_to_read() -> None:
         if len(line) > LONGEST
     ]
     assert long == []
+
+
+def test_every_template_compiles() -> None:
+    for path in TEMPLATES:
+        get_template(str(path.relative_to(ROOT / "templates")))

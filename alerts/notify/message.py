@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 
 from django.conf import settings
 
 from alerts.evidence.traces import lines_of
 from alerts.models import Alert, Flip, Rule, State
 from alerts.notify.transports.contract import Message
+from core.ui import numbers
 
 LATE_AFTER = dt.timedelta(minutes=2)
 
@@ -26,7 +26,7 @@ def flip_message(flip: Flip, now: dt.datetime) -> Message:
         description=str(alert.annotations.get("description", "")),
         labels=alert.shown_labels,
         annotations=alert.annotations,
-        value="" if rule.external else value_text(flip.value, rule.unit),
+        value="" if rule.external else numbers.measured(flip.value, rule.unit),
         threshold=_threshold_text(rule, flip.threshold),
         since=alert.fired_at or alert.active_at,
         at=flip.at,
@@ -65,16 +65,6 @@ def test_message(channel_name: str, now: dt.datetime, key: str) -> Message:
         fingerprint="test",
         key=f"test-{key}",
     )
-
-
-def value_text(value: float | None, unit: str) -> str:
-    """A measured value as people write it, with its unit."""
-    if value is None:
-        return ""
-    if not math.isfinite(value):
-        return f"{value} {unit}".rstrip()
-    number = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return f"{number} {unit}".rstrip()
 
 
 def _threshold_text(rule: Rule, threshold: float | None) -> str:

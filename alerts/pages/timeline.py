@@ -7,8 +7,8 @@ import datetime as dt
 from dataclasses import dataclass
 
 from alerts.models import Delivery, Flip, Rule, RuleChange, State
-from alerts.notify.message import value_text
 from alerts.queries import AlertDetail
+from core.ui import numbers
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def timeline(detail: AlertDetail, changes: list[RuleChange]) -> list[Event]:
 
 
 def _flip_event(flip: Flip, rule: Rule) -> Event:
-    value = value_text(flip.value, rule.unit)
-    threshold = value_text(flip.threshold, rule.threshold_unit or rule.unit)
+    value = numbers.measured(flip.value, rule.unit)
+    threshold = numbers.measured(flip.threshold, rule.threshold_unit or rule.unit)
     after = {
         State.PENDING: f", {value} against {threshold}" if threshold else f", {value}",
         State.FIRING: f", {value}",

@@ -68,6 +68,16 @@ def duration(value: float) -> tuple[str, str]:
     return _digits(value / 86_400), "d"
 
 
+def measured(value: float | None, unit: str) -> str:
+    """A value with its unit, whatever that is: "6.4 %", "1,204 calls"; empty where there is none."""
+    if value is None:
+        return ""
+    if not math.isfinite(value):
+        return f"{value} {unit}".rstrip()
+    number = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{number} {unit}".rstrip()
+
+
 def change(now: float, before: float) -> str:
     """How `now` compares, in percent: "▲ 6 %", "▼ 4 %", "="; empty without anything to compare."""
     if not (math.isfinite(now) and math.isfinite(before)) or before <= 0:

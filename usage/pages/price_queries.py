@@ -45,6 +45,17 @@ class PricedModel:
     output_usd: float | None
 
     @property
+    def source_text(self) -> str:
+        """Where its price comes from."""
+        name, _, rest = self.source.partition(":")
+        return {
+            "": "not known",
+            CLIENT: "the client",
+            "operator": "an operator",
+            "genai-prices": f"genai-prices, {rest}",
+        }.get(name, self.source)
+
+    @property
     def price_id(self) -> int | None:
         """The operator's price that it takes, if it takes one."""
         name, _, number = self.source.partition(":")
@@ -103,14 +114,3 @@ def _per_million(rate: Rate | None) -> tuple[str, float | None, float | None, fl
 def operator_prices() -> list[Price]:
     """The operators' prices, newest of a model first."""
     return list(Price.objects.select_related("created_by"))
-
-
-def source_text(source: str) -> str:
-    """Where a price comes from, in words."""
-    name, _, rest = source.partition(":")
-    return {
-        "": "not known",
-        CLIENT: "the client",
-        "operator": "an operator",
-        "genai-prices": f"genai-prices, {rest}",
-    }.get(name, source)

@@ -18,6 +18,7 @@ register = template.Library()
 register.filter("count", numbers.count)
 register.filter("usd", numbers.usd)
 register.filter("seconds", numbers.seconds)
+register.filter("measured", numbers.measured)
 
 
 @register.filter

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from core.ui.numbers import amount, change, count, percent, seconds, usd
+from core.ui.numbers import amount, change, count, measured, percent, seconds, usd
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,11 @@ def test_durations_take_the_unit_that_people_would(value: float, text: str) -> N
 )
 def test_change_says_direction_and_size(now: float, before: float, text: str) -> None:
     assert change(now, before).replace("\u00a0", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(6.42, "%", "6.42 %"), (1204.4, "calls", "1,204 calls"), (0.5, "", "0.5"), (None, "%", "")],
+)
+def test_a_measured_value_has_its_rule_s_unit(value: float | None, unit: str, text: str) -> None:
+    assert measured(value, unit) == text

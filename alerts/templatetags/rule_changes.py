@@ -1,4 +1,4 @@
-"""What pages of alerts say of states, values and changes (formats of numbers and times: core.ui)."""
+"""An edit of a rule as its history shows it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Any
 
 from django import template
 
-from alerts.models import Alert, Delivery, RuleChange
-from alerts.notify.message import value_text
+from alerts.models import RuleChange
 from core.ui.durations import format_long
 
 register = template.Library()
@@ -19,39 +18,6 @@ FIELD_LABELS = {
     "paused_until": "paused until",
     "enabled": "switch",
 }
-DELIVERY_BADGES = {
-    Delivery.State.SENT: "ok",
-    Delivery.State.FAILED: "critical",
-    Delivery.State.PENDING: "warning",
-    Delivery.State.SENDING: "warning",
-    Delivery.State.SKIPPED: "",
-}
-
-
-@register.filter
-def measured(value: float | None, unit: str) -> str:
-    """A value with its unit: `6.4 %`."""
-    return value_text(value, unit)
-
-
-@register.filter
-def delivery_badge(state: str) -> str:
-    """The class of a delivery's badge."""
-    return DELIVERY_BADGES.get(Delivery.State(state), "")
-
-
-@register.filter
-def severity_badge(severity: str) -> str:
-    """The class of a severity's badge."""
-    return {"critical": "critical", "warning": "warning"}.get(severity, "accent")
-
-
-@register.filter
-def state_badge(alert: Alert) -> str:
-    """The class of an alert's badge."""
-    if alert.state == "firing":
-        return severity_badge(alert.rule.severity)
-    return {"pending": "warning", "resolved": "ok"}.get(alert.state, "")
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""What pages of things that people edit show: that a file holds them, and their edition."""
+"""What forms that change something stored carry: that a file holds it, and the edition that was read."""
 
 from __future__ import annotations
 

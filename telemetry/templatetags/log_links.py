@@ -1,4 +1,4 @@
-"""What the templates of traces and logs need of values."""
+"""Where the buttons of a log line lead."""
 
 from __future__ import annotations
 
