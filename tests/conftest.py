@@ -53,6 +53,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker(pytest.mark.xdist_group(group))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run where xdist does not group, as it did unnoticed under another pytest: every worker would start
+    every file's servers."""
+    if settings.WORKER and not all("@" in item.nodeid for item in session.items):
+        raise pytest.UsageError("xdist leaves the groups of tests out: do its version and that of pytest agree?")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop it."""
     POSTGRES.close()
