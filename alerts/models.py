@@ -17,6 +17,7 @@ from alerts.incidents.models import Incident, IncidentEvent, Member, RoutingVers
 from alerts.notify.models import MessageTemplate
 from alerts.oncall.models import Escalation, EscalationPolicy, Override, Rotation, Schedule
 from alerts.recording.models import RecordedSeries, RecordedSlot
+from alerts.rules.models import JudgedModel, WithoutData
 from alerts.runbooks.models import Runbook, RunbookVersion
 from core.accounts.holder import Actor, user_of
 from core.accounts.models import Owned
@@ -37,6 +38,7 @@ __all__ = [
     "RunbookVersion",
     "Schedule",
     "Silence",
+    "WithoutData",
 ]
 
 
@@ -154,7 +156,7 @@ class RuleGroup(models.Model):
         return self.name
 
 
-class Rule(Owned):
+class Rule(Owned, JudgedModel):
     """One alerting rule, or with `record` a recording rule. `expr` is PromQL in which
     `$threshold` stands for the tunable number."""
 

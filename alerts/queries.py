@@ -11,6 +11,7 @@ from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from alerts.evaluation.schedule import is_stalled
+from alerts.evaluation.state_machine import FLAP_MS
 from alerts.models import (
     OPEN_STATES,
     Alert,
@@ -30,6 +31,7 @@ from alerts.rules.expression import Comparison, ExpressionError, expand, split
 from core.accounts.ownership import owned, sees_every_workspace
 
 PAGE = 50
+FLAPS, FLAPPING_SHOWN = 4, 5
 SEVERITY_ORDER = {"critical": 0, "warning": 1, "info": 2}
 
 
@@ -86,9 +88,17 @@ class AlertDetail:
 
 
 @dataclass(frozen=True)
+class Flapping:
+    """A label set of a rule that began to fire more often within an hour than is ordinary."""
+
+    labels: dict[str, str]
+    firings: int
+
+
+@dataclass(frozen=True)
 class RuleDetail:
-    """A rule with its expanded expression, its condition split for a chart (None without a comparison), alerts and
-    edits."""
+    """A rule with its expanded expression, its condition split for a chart (None without a comparison), alerts,
+    edits and what flaps."""
 
     rule: Rule
     expr: str
@@ -97,6 +107,7 @@ class RuleDetail:
     past_alerts: list[Alert]
     changes: list[RuleChange]
     channels: list[Channel]
+    flapping: list[Flapping]
 
 
 @dataclass(frozen=True)
@@ -228,7 +239,7 @@ def rule_list(workspaces: Collection[str] | None = None) -> list[Rule]:
     )
 
 
-def rule_detail(rule_id: int, workspaces: Collection[str] | None = None) -> RuleDetail:
+def rule_detail(rule_id: int, workspaces: Collection[str] | None = None, *, now: dt.datetime) -> RuleDetail:
     """Raises Rule.DoesNotExist, also for one of another workspace. The alerts are those that a reader of these
     workspaces may see."""
     rules = Rule.objects.filter(owned(workspaces)).select_related("group", "runbook", "workspace")
@@ -247,7 +258,17 @@ def rule_detail(rule_id: int, workspaces: Collection[str] | None = None) -> Rule
         list(alerts.filter(fired_at__isnull=False).exclude(state__in=OPEN_STATES).order_by("-fired_at")[:20]),
         list(rule.changes.select_related("author")[:50]),
         recipients(rule, list(Channel.objects.all())),
+        flapping(rule, alerts, now),
     )
+
+
+def flapping(rule: Rule, alerts: QuerySet[Alert], now: dt.datetime) -> list[Flapping]:
+    """Which label sets of the rule's alerts began to fire more often within the last hour than its limit, or FLAPS,
+    the worst first."""
+    recent = alerts.filter(fired_at__gt=now - dt.timedelta(milliseconds=FLAP_MS)).order_by()
+    counted = recent.values("fingerprint", "labels").annotate(firings=Count("id"))
+    worst = counted.filter(firings__gt=rule.flap_limit or FLAPS).order_by("-firings", "fingerprint")[:FLAPPING_SHOWN]
+    return [Flapping(Alert(rule=rule, labels=row["labels"]).shown_labels, row["firings"]) for row in worst]
 
 
 def recipients(rule: Rule, channels: list[Channel]) -> list[Channel]:

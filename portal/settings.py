@@ -247,6 +247,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "SeverityEnum": "alerts.models.Severity",
+        "WithoutDataEnum": "alerts.models.WithoutData",
         "ChannelKindEnum": "alerts.models.Channel.Kind",
         "AlertStateEnum": "alerts.models.State",
         "DeliveryStateEnum": "alerts.models.Delivery.State",

@@ -12,9 +12,12 @@ from rest_framework.exceptions import ValidationError
 from alerts.evaluation.backtest import backtest, step_of
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.series import portal_source
-from alerts.evaluation.state_machine import Holding
+from alerts.evaluation.states import holding_of
 from alerts.evaluation.suggestion import suggested_threshold
+from alerts.models import Rule, WithoutData
+from alerts.rules.edits import MAX_FLAP_LIMIT
 from alerts.rules.expression import ExpressionError, check
+from alerts.rules.judgement import check_judgement
 from core.api.fields import SampleValue, Texts
 from promql import PromQLError
 
@@ -22,6 +25,16 @@ HOUR = 3_600_000
 SPANS = {"1h": HOUR, "6h": 6 * HOUR, "24h": 24 * HOUR, "7d": 7 * 24 * HOUR, "30d": 30 * 24 * HOUR}
 LONGEST_FOR = 30 * 86_400
 MAX_EPISODES = 500
+JUDGED = (
+    "expr",
+    "threshold",
+    "for_seconds",
+    "keep_firing_seconds",
+    "recovery_threshold",
+    "min_events",
+    "no_data",
+    "flap_limit",
+)
 
 
 class BacktestQuestion(serializers.Serializer[Any]):
@@ -31,6 +44,10 @@ class BacktestQuestion(serializers.Serializer[Any]):
     threshold = serializers.FloatField(required=False, allow_null=True, default=None)
     for_seconds = serializers.IntegerField(min_value=0, max_value=LONGEST_FOR, default=0)
     keep_firing_seconds = serializers.IntegerField(min_value=0, max_value=LONGEST_FOR, default=0)
+    recovery_threshold = serializers.FloatField(required=False, allow_null=True, default=None)
+    min_events = serializers.FloatField(min_value=0, default=0)
+    no_data = serializers.ChoiceField(choices=WithoutData.choices, default=WithoutData.OK)
+    flap_limit = serializers.IntegerField(min_value=0, max_value=MAX_FLAP_LIMIT, default=0)
     interval_seconds = serializers.IntegerField(min_value=15, max_value=86_400, default=60)
     alerts_per_week = serializers.FloatField(min_value=0, max_value=10_000, default=1)
     span = serializers.ChoiceField(choices=list(SPANS), default="24h")
@@ -67,22 +84,16 @@ class BacktestAnswer(serializers.Serializer[Any]):
 def backtest_of(asked: dict[str, Any], workspaces: Collection[str] | None, now: datetime) -> dict[str, Any]:
     """The answer to a checked question. Raises ValidationError."""
     try:
-        expr = check(asked["expr"], asked["threshold"])
+        rule = Rule(**{name: asked[name] for name in JUDGED})
+        check(rule.expr, rule.threshold)
+        check_judgement(rule)
         end, span = milliseconds(now), SPANS[asked["span"]]
         step = step_of(span, asked["interval_seconds"])
-        done = backtest(
-            expr,
-            portal_source(workspaces),
-            span_ms=(end - span, end),
-            step_ms=step,
-            for_seconds=asked["for_seconds"],
-            keep_firing_seconds=asked["keep_firing_seconds"],
-        )
+        done = backtest(rule, portal_source(workspaces), span_ms=(end - span, end), step_ms=step)
     except ExpressionError as error:
         raise ValidationError({error.field: str(error)}) from error
     except PromQLError as error:
         raise ValidationError({"expr": str(error)}) from error
-    holding = Holding(asked["for_seconds"] * 1000, asked["keep_firing_seconds"] * 1000)
     episodes = [
         {
             "labels": one.labels,
@@ -102,7 +113,7 @@ def backtest_of(asked: dict[str, Any], workspaces: Collection[str] | None, now: 
         "pending_now": done.pending_now,
         "firing_seconds": done.firing_seconds,
         "count": len(done.episodes),
-        "suggested_threshold": suggested_threshold(done, holding, asked["alerts_per_week"]),
+        "suggested_threshold": suggested_threshold(done, holding_of(rule), asked["alerts_per_week"]),
         "episodes": episodes,
     }
 

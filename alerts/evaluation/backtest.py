@@ -1,5 +1,5 @@
-"""What a rule would have done: its expression over a stretch of the past, with `for` and
-keep-firing applied as the evaluation does."""
+"""What a rule would have done: over a stretch of the past, judged and held as the evaluation does (`judgement`,
+`state_machine`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 import promql
-from alerts.evaluation.state_machine import FIRING, PENDING, Codes, Holding, over_time
-from alerts.rules.expression import Comparison, split
-from promql.values import Bools, Ints
+from alerts.evaluation.evaluate import NO_DATA, STANDS_FOR
+from alerts.evaluation.state_machine import FIRING, PENDING, Codes, over_time
+from alerts.evaluation.states import holding_of
+from alerts.models import Rule, WithoutData
+from alerts.rules.expression import Comparison, expand, split
+from alerts.rules.judgement import judge_of
+from promql.values import Bools, Floats, Ints
 
 MAX_STEPS = 1500
 SHOWN_EPISODES = 12
@@ -81,44 +85,79 @@ def step_of(span_ms: int, interval_seconds: int) -> int:
     return interval * -(-span_ms // (interval * MAX_STEPS))
 
 
-def backtest(
-    expr: str,
-    source: promql.Source,
-    *,
-    span_ms: tuple[int, int],
-    step_ms: int,
-    for_seconds: int,
-    keep_firing_seconds: int = 0,
-) -> Backtest:
-    """Evaluate an expression whose threshold is filled in, over a span (epoch ms). Raises promql.PromQLError."""
+@dataclass(frozen=True)
+class Judged:
+    """Label sets over time: the value of each where it has one, and what becomes of it, as in
+    `state_machine.over_time`."""
+
+    times: Ints
+    labels: list[promql.Labels]
+    values: Floats
+    present: Bools
+    begins: Bools
+    is_unknown: Bools | None = None
+
+    def with_silence(self, silent: Bools, then: str) -> Judged:
+        """The same where a rule does not count silence as all right: alerts stay as they are, and one more says so
+        where it is wanted."""
+        unknown = np.broadcast_to(silent, self.present.shape)
+        if then == WithoutData.KEEP:
+            return Judged(self.times, self.labels, self.values, self.present, self.begins, unknown)
+        row = silent[np.newaxis]
+        return Judged(
+            self.times,
+            [*self.labels, {STANDS_FOR: NO_DATA}],
+            np.vstack([self.values, np.full(row.shape, np.nan)]),
+            np.vstack([self.present, row]),
+            np.vstack([self.begins, row]),
+            np.vstack([unknown, np.zeros(row.shape, bool)]),
+        )
+
+
+def backtest(rule: Rule, source: promql.Source, *, span_ms: tuple[int, int], step_ms: int) -> Backtest:
+    """Evaluate a rule, which need not be stored, over a span (epoch ms). Raises ExpressionError or
+    promql.PromQLError."""
     began = time.monotonic()
     end = span_ms[1] // step_ms * step_ms
     start = end - (span_ms[1] - span_ms[0]) // step_ms * step_ms
-    result = promql.range(expr, source, start, end, step_ms)
-    comparison = split(expr)
+    judge = judge_of(rule)
+    result = promql.range(judge.query, source, start, end, step_ms)
+    comparison = split(expand(rule.expr, rule.threshold))
     measured, limit = result, None
     if comparison is not None:
         measured = promql.range(comparison.measured, source, start, end, step_ms)
         if comparison.number is None:
             limit = promql.range(comparison.limit, source, start, end, step_ms)
-    labels = [{name: text for name, text in one.items() if name != "__name__"} for one in result.labels]
-    states = over_time(result.present, result.times, Holding(for_seconds * 1000, keep_firing_seconds * 1000))
+    judged = Judged(
+        result.times,
+        [{name: text for name, text in one.items() if name != "__name__"} for one in result.labels],
+        result.values,
+        result.present,
+        result.present & judge.begins(result.values),
+    )
+    if judge.measured:
+        judged = judged.with_silence(np.asarray(~measured.present.any(axis=0)), rule.no_data)
+    states = over_time(
+        judged.begins, judged.times, holding_of(rule), judged.present & ~judged.begins, judged.is_unknown
+    )
     lowest = comparison is not None and comparison.operator.startswith("<")
-    found = episodes(labels, states, result, lowest=lowest)
-    return Backtest(result.times, labels, states, found, comparison, measured, limit, time.monotonic() - began)
+    found = episodes(judged, states, lowest=lowest)
+    spent = time.monotonic() - began
+    return Backtest(judged.times, judged.labels, states, found, comparison, measured, limit, spent)
 
 
-def episodes(labels: list[promql.Labels], states: Codes, result: promql.Result, *, lowest: bool) -> list[Episode]:
+def episodes(judged: Judged, states: Codes, *, lowest: bool) -> list[Episode]:
     """Every stretch in which a label set would have fired, oldest first."""
     found = []
-    times, last = result.times, len(result.times) - 1
-    for row, own in enumerate(labels):
+    times, last = judged.times, len(judged.times) - 1
+    for row, own in enumerate(judged.labels):
         for start, stop in stretches(states[row] == FIRING):
             began = start
             while began and states[row, began - 1] == PENDING:
                 began -= 1
-            values = result.values[row, start:stop][result.present[row, start:stop]]
-            peak = float(np.nanmin(values) if lowest else np.nanmax(values)) if len(values) else float("nan")
+            values = judged.values[row, start:stop][judged.present[row, start:stop]]
+            values = values[~np.isnan(values)]
+            peak = float(values.min() if lowest else values.max()) if len(values) else float("nan")
             ended = int(times[stop]) if stop <= last else None
             seconds = (times[min(stop, last)] - times[start]) / 1000
             found.append(Episode(own, int(times[began]), int(times[start]), ended, float(seconds), peak))

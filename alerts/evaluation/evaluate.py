@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,14 +22,16 @@ import promql
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.states import RuleState, Sample
 from alerts.gotemplate import expand, uses_value
-from alerts.models import Alert, Health, Rule
+from alerts.models import Alert, Health, Rule, WithoutData
 from alerts.rules.expression import ExpressionError
-from alerts.rules.expression import expand as fill_threshold
+from alerts.rules.judgement import Judge, judge_of
 from core.pg.text import storable, storable_labels
 
 logger = logging.getLogger(__name__)
 WHOLE_QUERY = ("start()", "end()")
 TOO_SLOW = "the time that it may take in one go is used up"
+STANDS_FOR = "rule_state"  # a label of alerts that stand for no sample; its values:
+NO_DATA, ERROR = "no_data", "error"
 CANCELLED = "57014"  # what Postgres calls a statement that ran into the time limit
 
 
@@ -38,16 +41,19 @@ class RuleFailed(Exception):
 
 @dataclass
 class Outcome:
-    """A rule's evaluation over some slots: its samples per slot, or why there are none."""
+    """A rule's evaluation over some slots: its samples per slot, or why there are none. `silent` are slots at which
+    nothing was measured, where that matters to the rule."""
 
     samples: dict[dt.datetime, list[Sample]] = field(default_factory=dict)
     errors: dict[dt.datetime, str] = field(default_factory=dict)
+    silent: set[dt.datetime] = field(default_factory=set)
     seconds: float = 0.0
 
     def add(self, later: Outcome) -> None:
         """Take what the rule did at further slots."""
         self.samples |= later.samples
         self.errors |= later.errors
+        self.silent |= later.silent
         self.seconds += later.seconds
 
     @classmethod
@@ -73,7 +79,7 @@ def evaluate_slots(rule: Rule, slots: list[dt.datetime], source: promql.Source) 
     """
     if len(slots) > 1 and not any(word in rule.expr for word in WHOLE_QUERY):
         try:
-            return Outcome(_query(rule, slots, source))
+            return _query(rule, slots, source)
         except RuleFailed:
             logger.info("rule %s is evaluated slot by slot", rule.name)
     outcome = Outcome()
@@ -83,25 +89,23 @@ def evaluate_slots(rule: Rule, slots: list[dt.datetime], source: promql.Source) 
             outcome.errors[slot] = TOO_SLOW
             continue
         try:
-            outcome.samples |= _query(rule, [slot], source)
+            outcome.add(_query(rule, [slot], source))
         except RuleFailed as error:
             outcome.errors[slot] = storable(str(error))
     return outcome
 
 
-def _query(rule: Rule, slots: list[dt.datetime], source: promql.Source) -> dict[dt.datetime, list[Sample]]:
+def _query(rule: Rule, slots: list[dt.datetime], source: promql.Source) -> Outcome:
     """Hits per slot; the slots are evenly spaced. Raises RuleFailed, or DatabaseError where the database is lost."""
-    times = [milliseconds(asked_at(rule, slot)) for slot in slots]
-    limits = promql.Limits(timeout_seconds=settings.PORTAL.rule_timeout)
     try:
-        query = promql.parse(fill_threshold(rule.expr, rule.threshold))
-        if len(times) == 1:
-            result = promql.instant(query, source, times[0], limits=limits)
-        else:
-            result = promql.range(query, source, times[0], times[-1], times[1] - times[0], limits=limits)
-        if result.type not in ("vector", "scalar", "matrix") or query.type not in ("vector", "scalar"):
-            raise RuleFailed(f"the expression is a {query.type}; a rule needs an instant vector or a scalar")
-        return dict(zip(slots, _samples(rule, result, len(slots)), strict=True))
+        judge = judge_of(rule)
+        samples = _samples(rule, judge, _ask(judge.query, rule, slots, source), len(slots))
+        outcome = Outcome(dict(zip(slots, samples, strict=True)))
+        # Where something is beyond the threshold, something was measured.
+        if judge.measured and not all(samples):
+            measured = _ask(judge.measured, rule, slots, source).present
+            outcome.silent = {slot for column, slot in enumerate(slots) if not measured[:, column].any()}
+        return outcome
     except RuleFailed:
         raise
     except (ExpressionError, promql.PromQLError) as error:
@@ -116,6 +120,20 @@ def _query(rule: Rule, slots: list[dt.datetime], source: promql.Source) -> dict[
     except Exception as error:
         logger.exception("rule %s could not be evaluated", rule.name)
         raise RuleFailed(internal_error(error)) from error
+
+
+def _ask(text: str, rule: Rule, slots: list[dt.datetime], source: promql.Source) -> promql.Result:
+    """A query's result, a column per slot."""
+    times = [milliseconds(asked_at(rule, slot)) for slot in slots]
+    limits = promql.Limits(timeout_seconds=settings.PORTAL.rule_timeout)
+    query = promql.parse(text)
+    if len(times) == 1:
+        result = promql.instant(query, source, times[0], limits=limits)
+    else:
+        result = promql.range(query, source, times[0], times[-1], times[1] - times[0], limits=limits)
+    if result.type not in ("vector", "scalar", "matrix") or query.type not in ("vector", "scalar"):
+        raise RuleFailed(f"the expression is a {query.type}; a rule needs an instant vector or a scalar")
+    return result
 
 
 def asked_at(rule: Rule, slot: dt.datetime) -> dt.datetime:
@@ -133,12 +151,13 @@ def internal_error(error: BaseException) -> str:
     return storable(f"internal error: {type(error).__name__}: {error}"[:500])
 
 
-def _samples(rule: Rule, result: promql.Result, columns: int) -> list[list[Sample]]:
-    """The samples of each column under their final labels. Raises RuleFailed when two of a column have the
-    same, or a recording rule has too many."""
+def _samples(rule: Rule, judge: Judge, result: promql.Result, columns: int) -> list[list[Sample]]:
+    """The samples of each column under their final labels. Raises RuleFailed when two of a column have the same, or a
+    recording rule has too many."""
     changing = not rule.record and any(uses_value(text) for text in rule.all_labels.values())
     kind = "rule" if rule.record else "alert"
     found: list[dict[str, Sample]] = [{} for _ in range(columns)]
+    begins = judge.begins(result.values)
     for row, labels in enumerate(result.labels):
         identity = None
         for column in result.present[row].nonzero()[0]:
@@ -147,7 +166,7 @@ def _samples(rule: Rule, result: promql.Result, columns: int) -> list[list[Sampl
                 identity = identify(rule, labels, value)
             if identity[0] in found[column]:
                 raise RuleFailed(f"vector contains metrics with the same labelset after applying {kind} labels")
-            found[column][identity[0]] = Sample(*identity, value)
+            found[column][identity[0]] = Sample(*identity, value, bool(begins[row, column]))
     limit = rule.group.limit
     if rule.record and limit and (most := max(map(len, found), default=0)) > limit:
         raise RuleFailed(f"exceeded limit of {limit} with {most} series")
@@ -178,17 +197,40 @@ def apply(state: RuleState, outcome: Outcome, slots: list[dt.datetime], now: dt.
         return
     limit = state.rule.group.limit
     for slot in slots:
-        if slot in outcome.samples:
+        if slot in outcome.errors:
+            _take_unknown(state, slot, state.rule.on_error, ERROR, outcome.errors[slot], now)
+        elif slot in outcome.silent:
+            _take_unknown(state, slot, state.rule.no_data, NO_DATA, "There is nothing to compare.", now)
+        elif slot in outcome.samples:
             count = state.count_at(slot, outcome.samples[slot])
             if limit and count > limit:
                 outcome.errors[slot] = f"exceeded limit of {limit} with {count} alerts"
                 state.close(slot, now)
             else:
                 state.advance(slot, outcome.samples[slot], now)
-        elif slot not in outcome.errors:
+        else:
             state.close(slot, now)
     for alert in state.changed():
-        alert.annotations = annotations_of(state.rule, alert)
+        if STANDS_FOR not in alert.labels:
+            alert.annotations = annotations_of(state.rule, alert)
+        elif reason := state.reasons.get(alert.fingerprint):
+            alert.annotations = _stand_in_texts(state.rule, alert, reason)
+
+
+def _take_unknown(state: RuleState, slot: dt.datetime, then: str, what: str, reason: str, now: dt.datetime) -> None:
+    """Bring the rule's alerts through a slot of which nothing is known, as the rule wants it."""
+    if then == WithoutData.OK:
+        state.advance(slot, [], now)
+    elif then == WithoutData.ALERT:
+        identity = identify(state.rule, {STANDS_FOR: what}, math.nan)
+        state.advance(slot, [Sample(*identity, math.nan, reason=reason)], now, is_unknown=True)
+
+
+def _stand_in_texts(rule: Rule, alert: Alert, reason: str) -> dict[str, str]:
+    """The annotations of an alert that stands for no sample: the rule's own speak of labels and a value that it does
+    not have."""
+    what = "cannot be evaluated" if alert.labels[STANDS_FOR] == ERROR else "has no data"
+    return storable_labels({"summary": f"{rule.title or rule.name}: the rule {what}", "description": reason})
 
 
 def annotations_of(rule: Rule, alert: Alert) -> dict[str, str]:

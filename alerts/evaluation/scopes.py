@@ -15,7 +15,7 @@ from alerts.evaluation.series import portal_source
 from alerts.models import Rule
 from alerts.recording.overlay import Overlay
 from alerts.rules.expression import ExpressionError
-from alerts.rules.expression import expand as fill_threshold
+from alerts.rules.judgement import judge_of
 
 SourceOf = Callable[[str], promql.Source]
 # Labels with the metric's name, time (Unix ms) and value.
@@ -35,11 +35,10 @@ class Scopes:
         self._asked: dict[str | None, list[promql.Query]] = defaultdict(list)
         self._sources: dict[str | None, promql.Source] = {}
         self._recorded: dict[str | None, dict[str, list[NewSample]]] = defaultdict(lambda: defaultdict(list))
-        rules = Rule.objects.filter(group__in=group_ids, enabled=True)
-        for slug, expr, threshold in rules.values_list("workspace__slug", "expr", "threshold"):
+        for rule in Rule.objects.filter(group__in=group_ids, enabled=True).select_related("workspace"):
             # What cannot be asked is that rule's error, later.
             with suppress(ExpressionError, promql.PromQLError):
-                self._asked[slug].append(promql.parse(fill_threshold(expr, threshold)))
+                self._asked[_slug(rule)].append(promql.parse(judge_of(rule).query))
 
     def source(self, rule: Rule) -> promql.Source:
         """What the rule may read; its `workspace` is fetched already."""

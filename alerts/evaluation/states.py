@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from alerts.evaluation.schedule import milliseconds
-from alerts.evaluation.state_machine import FIRING, INACTIVE, NEVER, PENDING, Holding, States
+from alerts.evaluation.state_machine import FIRING, FLAP_MS, INACTIVE, NEVER, PENDING, Holding, Seen, States
 from alerts.models import Alert, Flip, Rule, State
 
 CODES = {State.INACTIVE: INACTIVE, State.PENDING: PENDING, State.FIRING: FIRING}
@@ -19,47 +19,63 @@ STATES = {PENDING: State.PENDING, FIRING: State.FIRING}
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample of a rule's result at a slot, under the labels of its alert."""
+    """One sample of a rule's result at a slot, under the labels of its alert. One that does not begin an alert keeps
+    one that fires.
+
+    `reason` says what a sample stands for that is none of the result: that nothing is known.
+    """
 
     fingerprint: str
     labels: dict[str, str]
     value: float
+    begins: bool = True
+    reason: str = ""
 
 
 @dataclass
 class RuleState:
-    """A rule's open alerts by fingerprint, and what changed them since they were read."""
+    """A rule's open alerts by fingerprint, and what changed them since they were read.
+
+    `fired` has the times (Unix ms) at which alerts that are over began to fire, where it matters how often that was;
+    `reasons` why there is an alert that stands for no sample."""
 
     rule: Rule
     open: dict[str, Alert]
+    fired: dict[str, list[int]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
     created: list[Alert] = field(default_factory=list)
     touched: dict[int, Alert] = field(default_factory=dict)
     flips: list[Flip] = field(default_factory=list)
 
-    def advance(self, slot: dt.datetime, samples: Iterable[Sample], now: dt.datetime) -> None:
-        """Take the rule's result at the slot. Identity is the fingerprint: labels never change, values do."""
+    def advance(
+        self, slot: dt.datetime, samples: Iterable[Sample], now: dt.datetime, *, is_unknown: bool = False
+    ) -> None:
+        """Take the rule's result at the slot. Identity is the fingerprint: labels never change, values do. With
+        `is_unknown` alerts without a sample stay as they are."""
         found = {sample.fingerprint: sample for sample in samples}
         for fingerprint, sample in found.items():
-            self._take(fingerprint, sample, slot)
+            if sample.begins or fingerprint in self.open:
+                self._take(fingerprint, sample, slot)
         if not self.open:
             return
         alerts = [*self.open.values()]
         before = States.of(map(_row, alerts))
-        has_sample = np.array([alert.fingerprint in found for alert in alerts])
-        after = before.advance(has_sample, milliseconds(slot), self._holding)
+        after = before.advance(self._seen(alerts, found, slot, is_unknown), milliseconds(slot), self._holding)
         for alert, code, missing in zip(alerts, after.codes.tolist(), after.missing_ms.tolist(), strict=True):
             self._missing(alert, missing != NEVER, slot)
             self._move(alert, code, slot, now)
 
     def count_at(self, slot: dt.datetime, samples: Iterable[Sample]) -> int:
-        """How many alerts there would be after this result: those with a sample, and
-        those that keep firing without one."""
-        found = {sample.fingerprint for sample in samples}
-        missing = [alert for fingerprint, alert in self.open.items() if fingerprint not in found]
+        """How many alerts there would be after this result: those with a sample, and those that keep firing without
+        one."""
+        found = {sample.fingerprint: sample for sample in samples}
+        begun = {fingerprint for fingerprint, sample in found.items() if sample.begins}
+        missing = [alert for fingerprint, alert in self.open.items() if fingerprint not in begun]
         if not missing:
-            return len(found)
-        after = States.of(map(_row, missing)).advance(np.zeros(len(missing), bool), milliseconds(slot), self._holding)
-        return len(found) + int((after.codes != INACTIVE).sum())
+            return len(begun)
+        seen = self._seen(missing, found, slot, False)
+        after = States.of(map(_row, missing)).advance(seen, milliseconds(slot), self._holding)
+        return len(begun) + int((after.codes != INACTIVE).sum())
 
     def close(self, slot: dt.datetime, now: dt.datetime) -> None:
         """End every open alert without resolving it, since the rule is paused or switched off."""
@@ -76,9 +92,26 @@ class RuleState:
 
     @property
     def _holding(self) -> Holding:
-        return Holding(self.rule.for_seconds * 1000, self.rule.keep_firing_seconds * 1000)
+        return holding_of(self.rule)
+
+    def _seen(self, alerts: list[Alert], found: dict[str, Sample], slot: dt.datetime, is_unknown: bool) -> Seen:
+        """What the samples mean for these alerts."""
+        samples = [found.get(alert.fingerprint) for alert in alerts]
+        has_sample = np.array([sample is not None and sample.begins for sample in samples])
+        unrecovered = np.array([sample is not None and not sample.begins for sample in samples])
+        unknown = np.array([sample is None for sample in samples]) if is_unknown else None
+        firings = np.array([self._firings(alert, slot) for alert in alerts]) if self.rule.flap_limit else None
+        return Seen(has_sample, unrecovered, unknown, firings)
+
+    def _firings(self, alert: Alert, slot: dt.datetime) -> int:
+        """How often it began to fire within FLAP_MS before the slot."""
+        since = milliseconds(slot) - FLAP_MS
+        own = alert.fired_at is not None and milliseconds(alert.fired_at) > since
+        return own + sum(at > since for at in self.fired.get(alert.fingerprint, ()))
 
     def _take(self, fingerprint: str, sample: Sample, slot: dt.datetime) -> None:
+        if sample.reason:
+            self.reasons[fingerprint] = sample.reason
         alert = self.open.get(fingerprint)
         if alert is None:
             alert = Alert(
@@ -113,6 +146,8 @@ class RuleState:
 
     def _end(self, alert: Alert, state: State, slot: dt.datetime, now: dt.datetime) -> None:
         alert.ended_at = slot
+        if alert.fired_at is not None:
+            self.fired.setdefault(alert.fingerprint, []).append(milliseconds(alert.fired_at))
         self._flip(alert, state, slot, now)
         del self.open[alert.fingerprint]
 
@@ -133,6 +168,11 @@ class RuleState:
     def _touch(self, alert: Alert) -> None:
         if alert.pk is not None:
             self.touched[alert.pk] = alert
+
+
+def holding_of(rule: Rule) -> Holding:
+    """How the rule holds its alerts."""
+    return Holding(rule.for_seconds * 1000, rule.keep_firing_seconds * 1000, rule.flap_limit)
 
 
 def _row(alert: Alert) -> tuple[int, int, int]:

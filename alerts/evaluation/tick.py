@@ -25,8 +25,9 @@ import promql
 from alerts.evaluation import flips
 from alerts.evaluation.evaluate import Outcome, apply, database_is_lost, internal_error, set_health
 from alerts.evaluation.order import in_order, is_slow
-from alerts.evaluation.schedule import Slots, due_slots, shift_of
+from alerts.evaluation.schedule import Slots, due_slots, milliseconds, shift_of
 from alerts.evaluation.scopes import Scopes, SourceOf, workspace_source
+from alerts.evaluation.state_machine import FLAP_MS
 from alerts.evaluation.states import RuleState
 from alerts.evaluation.work import Work, evaluate
 from alerts.models import OPEN_STATES, Alert, Rule, RuleGroup
@@ -123,7 +124,7 @@ def _write(work: Work, now: dt.datetime) -> int:
         unchanged = lock_group(group.pk) == sorted((rule.pk, rule.version) for rule in work.rules)
         if not unchanged or not _claim(group, slots, now):
             return 0
-        states = open_states(work.rules)
+        states = open_states(work.rules, slots.due[0])
         outcomes = [_advance(*pair, slots.due, now) for pair in zip(states, work.outcomes, strict=True)]
         outcomes = _write_states(states, outcomes, slots.due, now)
         outcomes = _write_recorded(work, outcomes)
@@ -146,12 +147,26 @@ def _claim(group: RuleGroup, slots: Slots, now: dt.datetime) -> bool:
     )
 
 
-def open_states(rules: Sequence[Rule]) -> list[RuleState]:
-    """The rules, each with its open alerts."""
+def open_states(rules: Sequence[Rule], slot: dt.datetime) -> list[RuleState]:
+    """The rules, each with its open alerts and how often those of its labels fired shortly before the slot."""
     open_alerts: dict[int, dict[str, Alert]] = defaultdict(dict)
     for alert in Alert.objects.filter(rule__in=rules, state__in=OPEN_STATES):
         open_alerts[alert.rule_id][alert.fingerprint] = alert
-    return [RuleState(rule, open_alerts[rule.pk]) for rule in rules]
+    fired = recent_firings([rule for rule in rules if rule.flap_limit], slot)
+    return [RuleState(rule, open_alerts[rule.pk], fired[rule.pk]) for rule in rules]
+
+
+def recent_firings(rules: Sequence[Rule], slot: dt.datetime) -> dict[int, dict[str, list[int]]]:
+    """When (Unix ms) alerts of the rules that are over began to fire, within FLAP_MS before the slot; by rule and
+    fingerprint."""
+    found: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    if rules:
+        since = slot - dt.timedelta(milliseconds=FLAP_MS)
+        over = Alert.objects.filter(rule__in=rules, fired_at__gt=since).exclude(state__in=OPEN_STATES)
+        for alert in over.only("rule_id", "fingerprint", "fired_at"):
+            if alert.fired_at is not None:
+                found[alert.rule_id][alert.fingerprint].append(milliseconds(alert.fired_at))
+    return found
 
 
 def _advance(state: RuleState, outcome: Outcome, slots: list[dt.datetime], now: dt.datetime) -> Outcome:

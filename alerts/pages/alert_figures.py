@@ -9,6 +9,7 @@ import numpy as np
 
 import promql
 from alerts.evaluation.backtest import Backtest
+from alerts.models import Rule
 from core.charts import figures, overlays
 from core.charts.figures import Figure, Layout, Trace, figure, heatmap, series_colour, time_axis, values_of
 from usage.boards.behind import behind
@@ -71,9 +72,10 @@ def alert_figure(
     return figure(lines, layout, "The rule's query gives nothing for this time: the data is no longer kept.")
 
 
-def rule_figure(test: Backtest, unit: str, span_ms: tuple[int, int], slots: Mapping[str, int]) -> Figure:
-    """What a rule measures over the past, its threshold, when it would have fired, and
-    below a row per label set with its state."""
+def rule_figure(test: Backtest, rule: Rule, span_ms: tuple[int, int], slots: Mapping[str, int]) -> Figure:
+    """What a rule measures over the past, its threshold, when it would have fired, and below a row per label set with
+    its state."""
+    unit, recovery = rule.unit, rule.recovery_threshold
     lines = measured_lines(test.measured, unit, slots)
     layout = _layout(span_ms)
     layout["shapes"] = [_shade(Stretch(start, end)) for start, end in test.firing_intervals()]
@@ -83,6 +85,10 @@ def rule_figure(test: Backtest, unit: str, span_ms: tuple[int, int], slots: Mapp
         level = threshold_layout(number, unit)
         layout["shapes"] += [overlays.band(*beyond), *level["shapes"]]
         layout["annotations"] = level["annotations"]
+        if recovery is not None:
+            back = overlays.threshold(recovery, f"recovers at {recovery:,g} {unit}".rstrip(), below=recovery < number)
+            layout["shapes"] += back["shapes"]
+            layout["annotations"] += back["annotations"]
         layout["yaxis"] = {"range": [min(0, number, _bottom(lines)), _top(lines, number)], "rangemode": "normal"}
     elif test.limit is not None:
         lines += limit_lines(test.limit, unit)

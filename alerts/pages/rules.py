@@ -20,12 +20,12 @@ from alerts.evaluation.backtest import Backtest, backtest, step_of
 from alerts.evaluation.example import ExampleMessage, example_message
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.series import portal_source
-from alerts.evaluation.state_machine import Holding
+from alerts.evaluation.states import holding_of
 from alerts.evaluation.suggestion import suggested_threshold
 from alerts.models import Rule, RuleChange, RuleGroup
 from alerts.pages import alert_figures
 from alerts.rules import edits, rule_history
-from alerts.rules.expression import ExpressionError, expand
+from alerts.rules.expression import ExpressionError
 from alerts.rules.form import RuleForm
 from alerts.rules.rule_templates import TEMPLATES, RuleTemplate, recognise
 from alerts.rules.template_form import TemplateForm, template_form, with_query
@@ -96,7 +96,7 @@ def detail(request: HttpRequest, rule_id: int) -> HttpResponse:
     """A rule: its form, and what it would have done. A POST saves; with `preview` it only
     shows what the typed rule would have done."""
     try:
-        found = queries.rule_detail(rule_id, permissions.scope_of(request.user, {}).slugs)
+        found = queries.rule_detail(rule_id, permissions.scope_of(request.user, {}).slugs, now=timezone.now())
     except Rule.DoesNotExist:
         raise Http404("No such rule.") from None
     blanks = template_form(request.POST or None, request.GET.get("view", ""), found.rule.expr)
@@ -178,12 +178,11 @@ def editor(
     shown = Shown()
     try:
         if form.is_bound and form.is_valid():
-            shown = try_out(form.expanded, form.typed, group, name, readable(form.typed, scope.slugs))
+            shown = try_out(form.typed, group, name, readable(form.typed, scope.slugs))
         elif not form.is_bound and rule is not None:
-            shown = try_out(expand(rule.expr, rule.threshold), rule, group, name, readable(rule, scope.slugs))
+            shown = try_out(rule, group, name, readable(rule, scope.slugs))
         elif blanks is not None and not form.is_bound:
-            made = from_template(blanks.template)
-            shown = try_out(expand(made.expr, made.threshold), made, group, name, scope.slugs)
+            shown = try_out(from_template(blanks.template), group, name, scope.slugs)
     except ExpressionError as error:
         shown = Shown(error=str(error))
     return {
@@ -222,25 +221,18 @@ def threshold_label(form: RuleForm, shown: Shown) -> str:
     return f"{verb}, {unit}" if unit else verb
 
 
-def try_out(expr: str, rule: Rule, group: RuleGroup | None, span: str, workspaces: Collection[str] | None) -> Shown:
+def try_out(rule: Rule, group: RuleGroup | None, span: str, workspaces: Collection[str] | None) -> Shown:
     """Evaluate over the past what the reader may see of it."""
     end = milliseconds(timezone.now())
     bounds = (end - SPANS[span][1], end)
     try:
-        test = backtest(
-            expr,
-            portal_source(workspaces),
-            span_ms=bounds,
-            step_ms=step_of(SPANS[span][1], group.interval_seconds if group else 60),
-            for_seconds=rule.for_seconds,
-            keep_firing_seconds=rule.keep_firing_seconds,
-        )
+        step_ms = step_of(SPANS[span][1], group.interval_seconds if group else 60)
+        test = backtest(rule, portal_source(workspaces), span_ms=bounds, step_ms=step_ms)
     except PromQLError as error:
         return Shown(error=str(error))
-    drawn = alert_figures.rule_figure(test, rule.unit, bounds, colours_by_value("model"))
+    drawn = alert_figures.rule_figure(test, rule, bounds, colours_by_value("model"))
     example = None if rule.record else example_message(test, rule)
-    holding = Holding(rule.for_seconds * 1000, rule.keep_firing_seconds * 1000)
-    suggested = suggested_threshold(test, holding) if rule.threshold is not None else None
+    suggested = suggested_threshold(test, holding_of(rule)) if rule.threshold is not None else None
     suggested = None if suggested == rule.threshold else suggested
     return Shown(test, drawn, len(alert_figures.state_rows(test)[0]), example, suggested)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import promql
-from alerts.evaluation.state_machine import FIRING, INACTIVE, NEVER, PENDING, Holding, States
+from alerts.evaluation.state_machine import FIRING, INACTIVE, NEVER, PENDING, Holding, Seen, States
 from alerts.gotemplate import expand
 from alerts.rulefiles.rules import GroupFields, RuleFields, seconds
 from promql.labels import LabelKey, Matcher, label_key
@@ -155,7 +155,7 @@ class EvaluatedRule:
     def _advance(self, has_sample: Bools, at_ms: int) -> None:
         """Bring the alerts to their next states; those that are inactive are gone."""
         before = States.of((alert.code, alert.active_ms, alert.missing_ms) for alert in self.alerts.values())
-        after = before.advance(has_sample, at_ms, self._holding)
+        after = before.advance(Seen(has_sample), at_ms, self._holding)
         for alert, row in zip(self.alerts.values(), after.as_rows(), strict=True):
             alert.code, alert.active_ms, alert.missing_ms = row
         self.alerts = {key: alert for key, alert in self.alerts.items() if alert.code != INACTIVE}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -13,8 +14,9 @@ from django.db.models import Max
 
 from alerts import gotemplate
 from alerts.evaluation.series import OWN
-from alerts.models import Channel, Rule, RuleChange, RuleGroup, Runbook, Severity, author_fields
+from alerts.models import Channel, Rule, RuleChange, RuleGroup, Runbook, Severity, WithoutData, author_fields
 from alerts.rules.expression import ExpressionError, check
+from alerts.rules.judgement import check_judgement
 from alerts.rules.locks import lock_group, with_retries
 from alerts.rules.selectors import note_unmatched
 from core.accounts.holder import Actor
@@ -22,6 +24,19 @@ from core.accounts.models import Workspace
 from core.audit.record import record
 from usage.catalog import BY_SERIES
 
+MAX_FLAP_LIMIT = 1000
+ALERTING_ONLY = (
+    "for_seconds",
+    "keep_firing_seconds",
+    "recovery_threshold",
+    "min_events",
+    "no_data",
+    "on_error",
+    "flap_limit",
+    "annotations",
+    "alertname",
+    "runbook",
+)
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL_OF_NAME = "__name__"
 
@@ -54,6 +69,11 @@ class RuleEdit:
     threshold_unit: str | Unset = UNSET
     for_seconds: int | Unset = UNSET
     keep_firing_seconds: int | Unset = UNSET
+    recovery_threshold: float | Unset | None = UNSET
+    min_events: float | Unset = UNSET
+    no_data: str | Unset = UNSET
+    on_error: str | Unset = UNSET
+    flap_limit: int | Unset = UNSET
     severity: str | Unset = UNSET
     labels: dict[str, str] | Unset = UNSET
     annotations: dict[str, str] | Unset = UNSET
@@ -163,7 +183,7 @@ def validate(rule: Rule) -> None:
     for name in ("for_seconds", "keep_firing_seconds"):
         if not 0 <= getattr(rule, name) <= 30 * 86400:
             errors[name] = "must be between 0 and 30 days"
-    errors |= _record_problems(rule)
+    errors |= _record_problems(rule) or _judgement_problems(rule, errors)
     if rule.severity not in Severity.values:
         errors["severity"] = f"must be one of {', '.join(Severity.values)}"
     if set(rule.channel_kinds) - set(Channel.Kind.values):
@@ -189,12 +209,31 @@ def _record_problems(rule: Rule) -> dict[str, str]:
         errors["record"] = "must be a metric's name: letters, digits, _ and :"
     elif rule.record in BY_SERIES or rule.record in OWN:
         errors["record"] = "is a metric that the portal has already"
-    for field in ("for_seconds", "keep_firing_seconds", "annotations", "alertname", "runbook"):
-        if getattr(rule, field):
+    usual = Rule()
+    for field in ALERTING_ONLY:
+        if getattr(rule, field) != getattr(usual, field):
             errors[field] = "belongs to an alerting rule, not to one that records"
     if LABEL_OF_NAME in rule.labels:
         errors["labels"] = f"{LABEL_OF_NAME} is the metric's name"
     return errors
+
+
+def _judgement_problems(rule: Rule, errors: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with how an alerting rule judges what it measures; `errors` are those found before."""
+    found = {}
+    for name in ("no_data", "on_error"):
+        if getattr(rule, name) not in WithoutData.values:
+            found[name] = f"must be one of {', '.join(WithoutData.values)}"
+    if not 0 <= rule.flap_limit <= MAX_FLAP_LIMIT:
+        found["flap_limit"] = f"must be between 0 and {MAX_FLAP_LIMIT}"
+    if not 0 <= rule.min_events < math.inf:
+        found["min_events"] = "must not be negative"
+    if not found and not errors.keys() & {"expr", "threshold"}:
+        try:
+            check_judgement(rule)
+        except ExpressionError as error:
+            found[error.field] = str(error)
+    return found
 
 
 def may_use(rule: Rule, thing: Channel | Runbook) -> bool:

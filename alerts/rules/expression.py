@@ -27,6 +27,7 @@ class Comparison:
     operator: str
     limit: str
     number: float | None
+    is_bool: bool = False
 
 
 def expand(expr: str, threshold: float | None) -> str:
@@ -61,7 +62,7 @@ def split(expr: str) -> Comparison | None:
         return None
     found = condition.comparison
     measured, limit = promql.format_node(found.left), promql.format_node(found.right)
-    return Comparison(measured, found.op, limit, condition.number)
+    return Comparison(measured, found.op, limit, condition.number, found.return_bool)
 
 
 def _parse(text: str) -> promql.Query:

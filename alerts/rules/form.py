@@ -11,9 +11,10 @@ from django.db.models import Q
 
 import promql
 from alerts import gotemplate
-from alerts.models import Channel, Rule, RuleGroup, Runbook, Severity
-from alerts.rules.edits import UNSET, RuleEdit
-from alerts.rules.expression import PLACEHOLDER, ExpressionError, check, expand
+from alerts.models import Channel, Rule, RuleGroup, Runbook, Severity, WithoutData
+from alerts.rules.edits import MAX_FLAP_LIMIT, UNSET, RuleEdit
+from alerts.rules.expression import PLACEHOLDER, ExpressionError, check
+from alerts.rules.judgement import check_judgement
 from core.accounts.ownership import OwnerField, owned
 from core.accounts.permissions import Person, scope_of
 from core.ui import durations
@@ -92,6 +93,28 @@ class RuleForm(forms.Form):
     threshold_unit = forms.CharField(max_length=80, required=False, label="Unit of the threshold, if another")
     for_seconds = SpanField(required=False, label="For at least")
     keep_firing_seconds = SpanField(required=False, label="Keep firing for")
+    recovery_threshold = forms.FloatField(
+        required=False,
+        label="Recovers only at",
+        help_text="On the other side of the threshold: a value that wavers between the two ends no alert. Empty: none.",
+    )
+    min_events = forms.FloatField(
+        required=False,
+        min_value=0,
+        label="Least number of events",
+        help_text="Of a ratio: with fewer of them it says too little, and nothing fires.",
+    )
+    flap_limit = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_FLAP_LIMIT,
+        label="Damp beyond firings an hour",
+        help_text="One that fires more often goes on firing until it is quieter. Empty: never.",
+    )
+    no_data = forms.ChoiceField(choices=WithoutData.choices, required=False, label="Without data")
+    on_error = forms.ChoiceField(
+        choices=WithoutData.choices, required=False, initial=WithoutData.KEEP, label="When the query fails"
+    )
     severity = forms.ChoiceField(choices=Severity.choices)
     runbook = forms.ModelChoiceField(Runbook.objects.all(), required=False, empty_label="none")
     summary = TemplateField(required=False, label="Message", widget=forms.Textarea(attrs={"rows": 2, "class": "mono"}))
@@ -132,7 +155,8 @@ class RuleForm(forms.Form):
             self.fields["name"].required = self.fields["group"].required = self.fields["workspace"].required = False
         for name in ("labels", "annotations"):
             self.fields[name].widget.attrs |= {"rows": 2, "class": "mono"}
-        self.fields["threshold"].widget.attrs |= {"step": "any"}
+        for name in ("threshold", "recovery_threshold", "min_events"):
+            self.fields[name].widget.attrs |= {"step": "any"}
 
     def _offer(self, rule: Rule | None, workspaces: Collection[str] | None) -> None:
         """The channels and runbooks to choose from: those of the rule's owner and the
@@ -163,9 +187,31 @@ class RuleForm(forms.Form):
         if "expr" in given and "threshold" in given:
             try:
                 check(given["expr"], given["threshold"])
+                if not self.errors:
+                    check_judgement(Rule(expr=given["expr"], threshold=given["threshold"], **self._judgement(given)))
             except ExpressionError as error:
                 self.add_error(error.field, str(error))
         return given
+
+    @staticmethod
+    def _judgement(given: dict[str, Any]) -> dict[str, Any]:
+        """How the rule judges; what is empty is off."""
+        return {
+            "recovery_threshold": given["recovery_threshold"],
+            "min_events": given["min_events"] or 0,
+            "flap_limit": given["flap_limit"] or 0,
+            "no_data": given["no_data"] or WithoutData.OK,
+            "on_error": given["on_error"] or WithoutData.KEEP,
+        }
+
+    @property
+    def has_judgement(self) -> bool:
+        """Whether one of the fields of recovery, events, flapping and missing data is used or wrong."""
+        names = ("recovery_threshold", "min_events", "flap_limit", "no_data", "on_error")
+        usual = {"no_data": WithoutData.OK, "on_error": WithoutData.KEEP}
+        return any(
+            self.errors.get(name) or str(self[name].value() or "") not in ("", "0", usual.get(name)) for name in names
+        )
 
     @property
     def has_more_errors(self) -> bool:
@@ -187,6 +233,7 @@ class RuleForm(forms.Form):
             threshold_unit=given["threshold_unit"],
             for_seconds=given["for_seconds"],
             keep_firing_seconds=given["keep_firing_seconds"],
+            **self._judgement(given),
             severity=given["severity"],
             labels=given["labels"],
             annotations={**given["annotations"], **own},
@@ -201,11 +248,6 @@ class RuleForm(forms.Form):
         given = {"record": self.rule_record, **edit.given()}
         return Rule(name=self.cleaned_data.get("name") or self.rule_name, workspace=workspace, **given)
 
-    @property
-    def expanded(self) -> str:
-        """The query of a valid form, with its threshold filled in."""
-        return expand(self.cleaned_data["expr"], self.cleaned_data["threshold"])
-
 
 def initial_of(rule: Rule) -> dict[str, Any]:
     """What the form of a rule shows at first."""
@@ -218,12 +260,17 @@ def initial_of(rule: Rule) -> dict[str, Any]:
         "threshold_unit",
         "for_seconds",
         "keep_firing_seconds",
+        "no_data",
+        "on_error",
         "severity",
         "labels",
     )
     return {
         **{name: getattr(rule, name) for name in names},
         "threshold": None if rule.threshold is None else f"{rule.threshold:.15g}",
+        "recovery_threshold": None if rule.recovery_threshold is None else f"{rule.recovery_threshold:.15g}",
+        "min_events": f"{rule.min_events:.15g}" if rule.min_events else None,
+        "flap_limit": rule.flap_limit or None,
         "runbook": rule.runbook_id,
         "summary": rule.annotations.get("summary", ""),
         "description": rule.annotations.get("description", ""),

@@ -15,6 +15,11 @@ FIELD_LABELS = {
     "expr": "PromQL",
     "for_seconds": "for",
     "keep_firing_seconds": "keeps firing",
+    "recovery_threshold": "recovers at",
+    "min_events": "least events",
+    "no_data": "without data",
+    "on_error": "when the query fails",
+    "flap_limit": "damped beyond firings an hour",
     "paused_until": "paused until",
     "enabled": "switch",
 }

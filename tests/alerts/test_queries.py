@@ -77,7 +77,7 @@ def test_an_alert_is_shown_with_its_flips_and_its_earlier_episodes() -> None:
 def test_a_rule_is_shown_with_its_condition_and_edits(author: User) -> None:
     rule = make_rule(expr="100 * load > $threshold")
     update_rule(rule, RuleEdit(threshold=7), by=author, now=minute(0))
-    detail = queries.rule_detail(rule.pk)
+    detail = queries.rule_detail(rule.pk, now=minute(5))
     assert detail.expr == "100 * load > 7"
     assert detail.comparison is not None
     assert (detail.comparison.measured, detail.comparison.number) == ("100 * load", 7)

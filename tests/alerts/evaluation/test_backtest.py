@@ -4,6 +4,7 @@ import datetime as dt
 
 import promql
 from alerts.evaluation import backtest as past
+from alerts.models import Rule
 from tests.alerts.scripted_rules import gauge, milliseconds, minute
 
 MINUTE_MS = 60_000
@@ -12,9 +13,8 @@ MINUTE_MS = 60_000
 def run(values: dict[str, list[float | None]], expr: str, for_seconds: int = 0, keep: int = 0) -> past.Backtest:
     """A rule over `load`, one value a minute."""
     span = (milliseconds(minute(0)), milliseconds(minute(max(map(len, values.values())) - 1)))
-    return past.backtest(
-        expr, gauge(values), span_ms=span, step_ms=MINUTE_MS, for_seconds=for_seconds, keep_firing_seconds=keep
-    )
+    rule = Rule(expr=expr, for_seconds=for_seconds, keep_firing_seconds=keep)
+    return past.backtest(rule, gauge(values), span_ms=span, step_ms=MINUTE_MS)
 
 
 def episode_lines(test: past.Backtest) -> list[str]:
@@ -72,6 +72,6 @@ def test_steps_are_the_groups_interval_until_there_are_too_many() -> None:
 def test_a_result_without_series_has_no_episodes() -> None:
     empty = promql.MemorySource()
     span = (milliseconds(minute(0)), milliseconds(minute(9)))
-    test = past.backtest("load > 5", empty, span_ms=span, step_ms=MINUTE_MS, for_seconds=0)
+    test = past.backtest(Rule(expr="load > 5"), empty, span_ms=span, step_ms=MINUTE_MS)
     assert (test.episodes, test.firing_now, test.firing_seconds) == ([], 0, 0)
     assert dt.timedelta(milliseconds=span[1] - span[0]) == dt.timedelta(minutes=9)

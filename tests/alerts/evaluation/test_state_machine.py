@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import promql
-from alerts.evaluation.state_machine import FIRING, INACTIVE, NEVER, PENDING, Holding, States, over_time
+from alerts.evaluation.state_machine import FIRING, INACTIVE, NEVER, PENDING, Holding, Seen, States, over_time
 from alerts.evaluation.states import RuleState, Sample
 from alerts.models import Flip, Rule, State
 from alerts.rulefiles.evaluation import EvaluatedRule, Surroundings
@@ -62,7 +62,7 @@ def test_a_rule_that_is_edited_meanwhile_judges_by_its_new_times(seed: int) -> N
     holdings = [Holding(chance.choice([0, 120_000, 600_000]), chance.choice([0, 180_000])) for _ in range(MINUTES)]
     states, seen = States.inactive(len(present)), []
     for column, holding in enumerate(holdings):
-        states = States.of(states.advance(present[:, column], int(TIMES[column]), holding).as_rows())
+        states = States.of(states.advance(Seen(present[:, column]), int(TIMES[column]), holding).as_rows())
         seen.append(states.codes.tolist())
     assert [*zip(*seen, strict=True)] == [tuple(one_by_one(row, holdings)) for row in present.tolist()]
 
@@ -103,14 +103,14 @@ def test_the_unit_tests_of_rule_files_go_as_the_machine(seed: int, for_seconds: 
 def test_an_alert_is_kept_from_its_first_miss_and_a_sample_ends_that() -> None:
     holding = Holding(keep_firing_ms=120_000)
     firing = States.of([(FIRING, 0, NEVER), (FIRING, 0, NEVER)])
-    missed = firing.advance(np.array([False, False]), 60_000, holding)
+    missed = firing.advance(Seen(np.array([False, False])), 60_000, holding)
     assert missed.as_rows() == [(FIRING, 0, 60_000), (FIRING, 0, 60_000)]
-    assert missed.advance(np.array([True, False]), 120_000, holding).as_rows() == [
+    assert missed.advance(Seen(np.array([True, False])), 120_000, holding).as_rows() == [
         (FIRING, 0, NEVER),
         (FIRING, 0, 60_000),
     ]
-    assert missed.advance(np.array([False, False]), 180_000, holding).codes.tolist() == [INACTIVE, INACTIVE]
+    assert missed.advance(Seen(np.array([False, False])), 180_000, holding).codes.tolist() == [INACTIVE, INACTIVE]
 
 
 def test_no_alert_is_no_trouble() -> None:
-    assert States.of([]).advance(np.zeros(0, dtype=bool), 0, Holding()).as_rows() == []
+    assert States.of([]).advance(Seen(np.zeros(0, dtype=bool)), 0, Holding()).as_rows() == []

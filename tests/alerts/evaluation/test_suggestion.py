@@ -7,6 +7,7 @@ import promql
 from alerts.evaluation.backtest import Backtest, backtest
 from alerts.evaluation.state_machine import Holding
 from alerts.evaluation.suggestion import suggested_threshold
+from alerts.models import Rule
 
 HOUR = 3_600_000
 WEEK = 168
@@ -17,7 +18,7 @@ def past(values: list[float], expr: str = "load > 1e6") -> Backtest:
     source = promql.MemorySource()
     source.add({"__name__": "load"}, np.arange(len(values)) * HOUR, values)
     span = (0, (len(values) - 1) * HOUR)
-    return backtest(expr, source, span_ms=span, step_ms=HOUR, for_seconds=0)
+    return backtest(Rule(expr=expr), source, span_ms=span, step_ms=HOUR)
 
 
 def peaks(count: int, of: float = 9.0, else_: float = 1.0) -> list[float]:

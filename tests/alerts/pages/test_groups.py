@@ -1,9 +1,13 @@
 """Groups of rules on their pages, and what the list says of recording rules and of selectors that match nothing."""
 
+import datetime as dt
+import re
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from alerts.models import Rule, RuleGroup
+from alerts.models import Alert, Rule, RuleGroup
 from tests.alerts.scripted_rules import make_rule
 from tests.people import People, browser_of, make_people, make_platform_people
 
@@ -80,3 +84,45 @@ def test_a_recording_rule_is_made_by_the_form(people: People) -> None:
     answer = browser_of(people.admin).post("/rules/new/", given)
     assert answer.status_code == 302, answer.content.decode()
     assert Rule.objects.get(name="n").record == "one"
+
+
+def test_recovery_missing_data_and_flapping_are_chosen_in_the_form_and_a_misfit_is_told(people: People) -> None:
+    rule = make_rule(name="load", expr="load > $threshold", threshold=5)
+    browser, page = browser_of(people.admin), f"/rules/{rule.pk}/"
+    given = {
+        "expr": rule.expr,
+        "threshold": "5",
+        "severity": "warning",
+        "recovery_threshold": "3",
+        "no_data": "alert",
+        "on_error": "ok",
+        "flap_limit": "4",
+    }
+    assert browser.post(page, given).status_code == 302
+    rule.refresh_from_db()
+    assert (rule.recovery_threshold, rule.no_data, rule.on_error, rule.flap_limit) == (3, "alert", "ok", 4)
+    shown = browser.get(page).content.decode()
+    assert 'name="recovery_threshold" value="3"' in shown
+    refused = browser.post(page, {**given, "recovery_threshold": "7"})
+    assert refused.status_code == 422
+    assert "must be below the threshold" in refused.content.decode()
+    assert browser.post(page, {**given, "recovery_threshold": "", "min_events": "9"}).status_code == 422
+
+
+def test_what_flaps_is_named_on_the_rule_s_page(people: People) -> None:
+    rule = make_rule(name="load")
+    now = timezone.now()
+    for minutes in range(6):
+        at = now - dt.timedelta(minutes=5 * minutes)
+        Alert.objects.create(
+            rule=rule,
+            fingerprint="f",
+            labels={"alertname": "load", "host": "web-7"},
+            state="resolved",
+            value=1,
+            active_at=at,
+            fired_at=at,
+        )
+    shown = browser_of(people.admin).get(f"/rules/{rule.pk}/").content.decode()
+    assert "Flapping" in shown
+    assert re.search(r"web-7</span>\s+began to fire\s+6 times", shown)
