@@ -104,6 +104,12 @@ class Channel(Owned):
     severities = models.JSONField(default=list, blank=True, help_text="Severities that it takes; empty takes all.")
     send_resolved = models.BooleanField(default=True)
     enabled = models.BooleanField(default=True)
+    rate_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Messages at most in rate_seconds; what is more is one digest. Empty: any number.",
+    )
+    rate_seconds = models.PositiveIntegerField(default=600)
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, editable=False, on_delete=models.CASCADE, related_name="means"
     )
@@ -385,6 +391,9 @@ class Delivery(models.Model):
     why = models.CharField(max_length=10, choices=Why.choices, default=Why.FIRST)
     note = models.TextField(blank=True, help_text="Why it comes to this channel.")
     reference = models.CharField(max_length=100, blank=True, help_text="The other side's name for the message.")
+    digest = models.UUIDField(
+        null=True, blank=True, help_text="Deliveries of one digest share it: they are one message."
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
@@ -403,6 +412,7 @@ class Delivery(models.Model):
                 fields=["next_attempt_at"], condition=Q(state__in=["pending", "sending"]), name="delivery_due"
             ),
             models.Index(F("channel"), F("id").desc(), name="delivery_of_channel"),
+            models.Index(fields=["channel", "finished_at"], condition=Q(state="sent"), name="delivery_sent"),
             models.Index(F("incident"), F("channel"), F("id").desc(), name="delivery_of_incident"),
             GinIndex(fields=["firing"], name="delivery_firing"),
             GinIndex(fields=["resolved"], name="delivery_resolved"),

@@ -49,6 +49,8 @@ class ChannelSerializer(OwnedSerializer[Channel]):
             "severities",
             "send_resolved",
             "enabled",
+            "rate_limit",
+            "rate_seconds",
             "created_at",
             "updated_at",
             "managed_by",
@@ -71,7 +73,7 @@ class ChannelSerializer(OwnedSerializer[Channel]):
     @refusals(ConfigInvalid)
     def update(self, instance: Channel, validated_data: dict[str, Any]) -> Channel:
         """Change it."""
-        names = ("name", "severities", "send_resolved", "enabled")
+        names = ("name", "severities", "send_resolved", "enabled", "rate_limit", "rate_seconds")
         given = {name: validated_data.get(name, getattr(instance, name)) for name in names}
         return update_channel(instance, config=validated_data.get("config"), **given)
 

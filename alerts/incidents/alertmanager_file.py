@@ -147,7 +147,14 @@ def _channel(name: str, kind: str, entry: Entry, general: Entry, found: Imported
             return create_channel(integration.kind, name, config, send_resolved=resolved)
         found.changed.append(name)
         return update_channel(
-            old, name=name, config=config, severities=old.severities, send_resolved=resolved, enabled=old.enabled
+            old,
+            name=name,
+            config=config,
+            severities=old.severities,
+            send_resolved=resolved,
+            enabled=old.enabled,
+            rate_limit=old.rate_limit,
+            rate_seconds=old.rate_seconds,
         )
     except ConfigInvalid as error:
         (found.created if old is None else found.changed).pop()

@@ -19,7 +19,10 @@ from alerts.notify.transports.contract import ConfigInvalid, DeliveryError, Fiel
 from core.accounts.models import Workspace
 from core.audit.record import record, record_change, snapshot
 
-AUDITED = ("name", "kind", "target", "severities", "send_resolved", "enabled")
+AUDITED = ("name", "kind", "target", "severities", "send_resolved", "enabled", "rate_limit", "rate_seconds")
+# Each incident is an item of its own there, to be resolved one by one: they cannot be one message.
+WITHOUT_DIGEST = (Channel.Kind.PAGERDUTY, Channel.Kind.OPSGENIE, Channel.Kind.ALERTMANAGER)
+MAX_RATE, MAX_RATE_SECONDS = 1000, 86_400
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def create_channel(
     workspace: Workspace | None = None,
     person: User | None = None,
     delay_seconds: int = 0,
+    rate_limit: int | None = None,
+    rate_seconds: int = 600,
 ) -> Channel:
     """A new channel, of the workspace or (None) of the whole portal, or a person's own;
     ConfigInvalid describes the problem, by field."""
@@ -55,6 +60,7 @@ def create_channel(
         raise ConfigInvalid({"kind": f"must be one of {', '.join(TRANSPORTS)}"})
     channel = Channel(kind=kind, workspace=workspace, send_resolved=send_resolved, enabled=enabled)
     channel.person, channel.delay_seconds = person, delay_seconds
+    channel.rate_limit, channel.rate_seconds = rate_limit, rate_seconds
     _fill(channel, name, config, severities or [])
     with transaction.atomic():
         channel.save(force_insert=True)
@@ -70,11 +76,14 @@ def update_channel(
     severities: list[str],
     send_resolved: bool,
     enabled: bool,
+    rate_limit: int | None,
+    rate_seconds: int,
 ) -> Channel:
     """Change a channel. `config` None keeps the stored one; it cannot be shown, only replaced."""
     before = snapshot(Channel.every.get(pk=channel.pk), AUDITED)
     channel.send_resolved = send_resolved
     channel.enabled = enabled
+    channel.rate_limit, channel.rate_seconds = rate_limit, rate_seconds
     _fill(channel, name, config, severities)
     secret = {"secret": None} if config is None else {"secret": "replaced"}
     with transaction.atomic():
@@ -116,6 +125,7 @@ def _fill(channel: Channel, name: str, config: dict[str, Any] | None, severities
     if set(severities) - set(Severity.values):
         errors["severities"] = f"must be among {', '.join(Severity.values)}"
     channel.severities = severities
+    errors |= _rate_problems(channel)
     if config is not None:
         transport = TRANSPORTS[channel.kind]
         try:
@@ -127,3 +137,17 @@ def _fill(channel: Channel, name: str, config: dict[str, Any] | None, severities
             channel.target = transport.target(checked)
     if errors:
         raise ConfigInvalid(errors)
+
+
+def _rate_problems(channel: Channel) -> dict[str, str]:
+    if channel.rate_limit is None:
+        return {}
+    if channel.kind in WITHOUT_DIGEST:
+        kind = Channel.Kind(channel.kind).label
+        return {"rate_limit": f"cannot be: each incident is an item of its own in {kind}, which resolves it"}
+    errors = {}
+    if not 1 <= channel.rate_limit <= MAX_RATE:
+        errors["rate_limit"] = f"must be 1 to {MAX_RATE}"
+    if not 10 <= channel.rate_seconds <= MAX_RATE_SECONDS:
+        errors["rate_seconds"] = f"must be 10 to {MAX_RATE_SECONDS}"
+    return errors

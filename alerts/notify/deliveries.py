@@ -12,13 +12,14 @@ import datetime as dt
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from alerts.models import Channel, Delivery, DeliveryAttempt
+from alerts.notify.digest import OPEN, digest_message, gather, room
 from alerts.notify.encryption import SecretLost, decrypt
 from alerts.notify.incident_message import delivery_message
 from alerts.notify.templates import apply_template
@@ -32,7 +33,6 @@ CLAIM = dt.timedelta(seconds=90)
 DRAIN_SECONDS = 20
 GIVE_UP = dt.timedelta(hours=24)
 FIRST_PAUSE, LONGEST_PAUSE, REST = 10.0, 900.0, 30.0
-OPEN = (Delivery.State.PENDING, Delivery.State.SENDING)
 # What is not sent once somebody has acknowledged: it tells nothing new.
 QUIET_WHEN_TAKEN = (Delivery.Why.REPEAT, Delivery.Why.UNMUTED, Delivery.Why.ESCALATED)
 
@@ -71,7 +71,8 @@ def due_channels(now: dt.datetime) -> list[int]:
 
 
 def claim(channel_id: int, now: dt.datetime) -> Delivery | None:
-    """The channel's next delivery, now ours. None when nothing is due, or another worker is sending on this channel."""
+    """The channel's next delivery, now ours, with all of its digest. None when nothing is due, the channel takes no
+    more for now, or another worker is sending on it."""
     with transaction.atomic():
         channel = Channel.every.select_for_update(skip_locked=True, no_key=True).filter(pk=channel_id).first()
         if channel is None:
@@ -79,51 +80,70 @@ def claim(channel_id: int, now: dt.datetime) -> Delivery | None:
         busy = Delivery.objects.filter(channel=channel, state=Delivery.State.SENDING, claimed_at__gt=now - CLAIM)
         if busy.exists():
             return None
-        next_one = _due(now).filter(channel=channel).order_by("next_attempt_at", "id").first()
+        next_one = (
+            _due(now)
+            .filter(channel=channel)
+            .order_by(F("digest").asc(nulls_last=True), "next_attempt_at", "id")
+            .first()
+        )
         if next_one is None:
             return None
-        Delivery.objects.filter(pk=next_one.pk).update(
-            state=Delivery.State.SENDING, claimed_at=now, attempts=F("attempts") + 1
-        )
-    return Delivery.objects.select_related("channel", "incident", "flip__alert__rule__runbook").get(pk=next_one.pk)
+        digest = next_one.digest
+        if digest is None:
+            left, opens = room(channel, now)
+            if left < 1:
+                _rest(channel.deliveries.filter(digest=None), opens)
+                return None
+            digest = gather(channel, now) if left == 1 else None
+        every = Delivery.objects.filter(channel=channel)
+        ours = every.filter(digest=digest) if digest else every.filter(pk=next_one.pk)
+        ours.filter(state__in=OPEN).update(state=Delivery.State.SENDING, claimed_at=now, attempts=F("attempts") + 1)
+    return _whole(ours).filter(state=Delivery.State.SENDING, claimed_at=now).order_by("id").first()
 
 
 def deliver(delivery: Delivery, clock: Callable[[], dt.datetime]) -> None:
-    """Try once to send a claimed delivery, and keep what came of it."""
+    """Try once to send a claimed delivery, with its digest, and keep what came of it."""
     start = clock()
-    channel = delivery.channel
-    if channel is None or _is_moot(delivery, channel):
-        _settle(delivery, Delivery.State.SKIPPED, start)
+    channel, parts = delivery.channel, _parts(delivery)
+    moot = _moot(parts, channel)
+    _settle([part for part in parts if part.pk in moot], Delivery.State.SKIPPED, start)
+    parts = [part for part in parts if part.pk not in moot]
+    if channel is None or not parts:
         return
-    attempt = attempt_to_send(delivery, channel, start)
+    attempt = attempt_to_send(parts, channel, start)
     now = clock()
-    given_up = attempt.retry_in is not None and now - delivery.created_at > GIVE_UP
+    late = attempt.retry_in is not None and now - delivery.created_at > GIVE_UP
     with transaction.atomic():
-        DeliveryAttempt.objects.create(
-            delivery=delivery,
-            number=delivery.attempts,
-            at=start,
-            duration_seconds=attempt.seconds,
-            ok=attempt.ok,
-            reply=attempt.reply[:200],
-            error=f"{attempt.error} (given up after 24 hours)" if given_up else attempt.error,
+        DeliveryAttempt.objects.bulk_create(
+            DeliveryAttempt(
+                delivery=part,
+                number=part.attempts,
+                at=start,
+                duration_seconds=attempt.seconds,
+                ok=attempt.ok,
+                reply=attempt.reply[:200],
+                error=f"{attempt.error} (given up after 24 hours)" if late else attempt.error,
+            )
+            for part in parts
         )
         if attempt.ok:
-            _settle(delivery, Delivery.State.SENT, now, attempt.reference)
-        elif attempt.retry_in is None or given_up:
-            _settle(delivery, Delivery.State.FAILED, now)
+            _settle(parts, Delivery.State.SENT, now, attempt.reference)
+        elif attempt.retry_in is None or late:
+            _settle(parts, Delivery.State.FAILED, now)
         else:
-            _postpone(delivery, now, attempt)
+            _postpone(parts, channel, now, attempt)
 
 
-def attempt_to_send(delivery: Delivery, channel: Channel, now: dt.datetime) -> Attempt:
-    """One try."""
+def attempt_to_send(parts: Sequence[Delivery], channel: Channel, now: dt.datetime) -> Attempt:
+    """One try to send a delivery, or several as a digest."""
+    delivery = parts[0]
     transport = TRANSPORTS[channel.kind]
     start = time.monotonic()
     try:
         config = decrypt(channel.config_encrypted)
         with span("notify", channel=channel.kind, delivery=delivery.pk):
-            reply = transport.notify(apply_template(delivery_message(delivery, now), channel), config)
+            message = delivery_message(delivery, now) if len(parts) == 1 else digest_message(parts, channel, now)
+            reply = transport.notify(apply_template(message, channel), config)
     except SecretLost as error:
         return Attempt(False, time.monotonic() - start, error=str(error))
     except DeliveryError as error:
@@ -164,37 +184,66 @@ def _due(now: dt.datetime) -> QuerySet[Delivery]:
     )
 
 
-def _is_moot(delivery: Delivery, channel: Channel) -> bool:
-    """Whether nobody needs it any more: the channel is off, somebody took the incident, or
-    it resolves what never arrived there."""
-    if not channel.enabled:
-        return True
-    incident = delivery.incident
-    if incident is None:
-        return False
-    if delivery.why in QUIET_WHEN_TAKEN and incident.acknowledged_at is not None:
-        return True
-    if delivery.why == Delivery.Why.ESCALATED and incident.closed_at is not None:
-        return True
-    if delivery.firing:
-        return False
-    sent = Delivery.objects.filter(incident=incident, channel=channel, state=Delivery.State.SENT)
-    return not sent.filter(firing__overlap=delivery.resolved).exists()
+def _whole(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """With what a message reads."""
+    return deliveries.select_related("channel", "incident", "flip__alert__rule__runbook")
 
 
-def _settle(delivery: Delivery, state: Delivery.State, now: dt.datetime, reference: str = "") -> None:
-    """End a delivery, unless its claim was lost meanwhile."""
-    _claimed(delivery).update(state=state, finished_at=now, claimed_at=None, reference=reference[:100])
+def _parts(delivery: Delivery) -> list[Delivery]:
+    """The delivery, or all of its digest that was claimed with it."""
+    if delivery.digest is None:
+        return [delivery]
+    ours = Delivery.objects.filter(digest=delivery.digest, state=Delivery.State.SENDING, claimed_at=delivery.claimed_at)
+    return list(_whole(ours).order_by("id"))
 
 
-def _postpone(delivery: Delivery, now: dt.datetime, attempt: Attempt) -> None:
+def _moot(parts: Sequence[Delivery], channel: Channel | None) -> set[int]:
+    """Those that nobody needs any more: the channel is off, somebody took the incident, or it resolves what never
+    arrived there."""
+    if channel is None or not channel.enabled:
+        return {part.pk for part in parts}
+    quiet, endings = set(), []
+    for part in parts:
+        incident = part.incident
+        if incident is None:
+            continue
+        is_taken = part.why in QUIET_WHEN_TAKEN and incident.acknowledged_at is not None
+        if is_taken or (part.why == Delivery.Why.ESCALATED and incident.closed_at is not None):
+            quiet.add(part.pk)
+        elif not part.firing:
+            endings.append(part)
+    if not endings:
+        return quiet
+    firing = {pk for part in parts if part.pk not in quiet for pk in part.firing}
+    sent = Delivery.objects.filter(
+        incident=OuterRef("incident"),
+        channel=channel,
+        state=Delivery.State.SENT,
+        firing__overlap=OuterRef("resolved"),
+    )
+    ids = [part.pk for part in endings if firing.isdisjoint(part.resolved)]
+    return quiet | set(Delivery.objects.filter(~Exists(sent), pk__in=ids).values_list("pk", flat=True))
+
+
+def _settle(parts: Sequence[Delivery], state: Delivery.State, now: dt.datetime, reference: str = "") -> None:
+    """End deliveries, unless their claim was lost meanwhile."""
+    if parts:
+        _claimed(parts).update(state=state, finished_at=now, claimed_at=None, reference=reference[:100])
+
+
+def _postpone(parts: Sequence[Delivery], channel: Channel, now: dt.datetime, attempt: Attempt) -> None:
     """Try again later, and let the channel's other messages rest."""
     again = now + dt.timedelta(seconds=attempt.retry_in or 0)
-    _claimed(delivery).update(state=Delivery.State.PENDING, next_attempt_at=again, claimed_at=None)
-    rested = now + dt.timedelta(seconds=attempt.rest)
-    waiting = Delivery.objects.filter(channel=delivery.channel, state=Delivery.State.PENDING)
-    waiting.filter(next_attempt_at__lt=rested).update(next_attempt_at=rested)
+    _claimed(parts).update(state=Delivery.State.PENDING, next_attempt_at=again, claimed_at=None)
+    _rest(channel.deliveries.all(), now + dt.timedelta(seconds=attempt.rest))
 
 
-def _claimed(delivery: Delivery) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.SENDING, claimed_at=delivery.claimed_at)
+def _rest(deliveries: QuerySet[Delivery], until: dt.datetime) -> None:
+    """Let those that wait wait until then."""
+    deliveries.filter(state=Delivery.State.PENDING, next_attempt_at__lt=until).update(next_attempt_at=until)
+
+
+def _claimed(parts: Sequence[Delivery]) -> QuerySet[Delivery]:
+    """Those of the deliveries, claimed together, that are still ours."""
+    ids = [part.pk for part in parts]
+    return Delivery.objects.filter(pk__in=ids, state=Delivery.State.SENDING, claimed_at=parts[0].claimed_at)

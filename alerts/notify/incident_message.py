@@ -47,11 +47,13 @@ def delivery_message(delivery: Delivery, now: dt.datetime) -> Message:
         base = dataclasses.replace(base, act_token=token, act_url=address_of(token))
     count = len(delivery.firing) + len(delivery.resolved)
     if count < 2:
-        line = _line(delivery.flip.alert, delivery, note=base.note, traces=base.traces)
+        alert = delivery.flip.alert
+        fires = alert.pk in delivery.firing
+        line = alert_line(alert, fires=fires, notified_at=delivery.created_at, note=base.note, traces=base.traces)
         return dataclasses.replace(base, alerts=(line,))
     carried = _alerts(delivery)
     firing = set(delivery.firing)
-    lines = [_line(alert, delivery) for alert in carried]
+    lines = [alert_line(alert, fires=alert.pk in firing, notified_at=delivery.created_at) for alert in carried]
     severities = [alert.labels.get("severity", "") for alert in carried if alert.pk in firing]
     return dataclasses.replace(
         base,
@@ -63,8 +65,8 @@ def delivery_message(delivery: Delivery, now: dt.datetime) -> Message:
         ),
         title=f"{base.title} and {count - 1:,} more",
         description=_description(delivery, carried),
-        labels=_common([alert.shown_labels for alert in carried]),
-        annotations=_common([alert.annotations for alert in carried]),
+        labels=common([alert.shown_labels for alert in carried]),
+        annotations=common([alert.annotations for alert in carried]),
         value="",
         threshold="",
         since=min(line.since for line in lines),
@@ -108,24 +110,27 @@ def _description(delivery: Delivery, alerts: Sequence[Alert]) -> str:
     return "\n".join([", ".join(counts), *rows])
 
 
-def _line(alert: Alert, delivery: Delivery, *, note: str = "", traces: Sequence[TraceLine] = ()) -> AlertLine:
-    firing = alert.pk in delivery.firing
+def alert_line(
+    alert: Alert, *, fires: bool, notified_at: dt.datetime, note: str = "", traces: Sequence[TraceLine] = ()
+) -> AlertLine:
+    """An alert of a message about several. Reads alert.rule.runbook; `notified_at` is its end where it has none of its
+    own."""
     base, runbook = settings.PORTAL.public_url, alert.rule.runbook
     more = {"runbook_url": f"{base}/runbooks/{runbook.slug}/"} if runbook else {}
     more |= {"note": note} if note else {}
     more |= {"traces": " ".join(one.url for one in traces)} if traces else {}
     return AlertLine(
-        firing=firing,
+        firing=fires,
         labels={**alert.labels, "alertname": alert.labels.get("alertname", alert.rule.name)},
         annotations={**alert.annotations, **more},
         since=alert.fired_at or alert.active_at,
-        ended=None if firing else alert.ended_at or delivery.created_at,
+        ended=None if fires else alert.ended_at or notified_at,
         rule_url=f"{base}/rules/{alert.rule_id}/",
         fingerprint=alert.fingerprint,
     )
 
 
-def _common(maps: Sequence[dict[str, str]]) -> dict[str, str]:
+def common(maps: Sequence[dict[str, str]]) -> dict[str, str]:
     """What all of them have in common."""
     first, *rest = maps
     return {name: value for name, value in first.items() if all(other.get(name) == value for other in rest)}

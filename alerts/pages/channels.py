@@ -110,7 +110,9 @@ def edit(request: HttpRequest, channel_id: int) -> HttpResponse:
 
 def chosen(form: ChannelForm) -> dict[str, Any]:
     """What every kind of channel has."""
-    return {name: form.cleaned_data[name] for name in ("name", "severities", "send_resolved", "enabled")}
+    names = ("name", "severities", "send_resolved", "enabled", "rate_limit", "rate_seconds")
+    given = {name: form.cleaned_data[name] for name in names}
+    return {**given, "rate_seconds": given["rate_seconds"] or 600}
 
 
 @permissions.operator_required

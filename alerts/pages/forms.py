@@ -13,6 +13,7 @@ from alerts.models import Channel, Rule, Runbook, Severity, State
 from alerts.notify import channels
 from alerts.notify.transports.contract import ConfigInvalid
 from alerts.queries import HistoryFilter
+from alerts.rules.form import SpanField
 from core.accounts.ownership import OwnerField, owned
 from core.accounts.permissions import Person
 
@@ -87,13 +88,24 @@ class ChannelForm(forms.Form):
     )
     send_resolved = forms.BooleanField(required=False, initial=True, label="Also notify when an alert resolves")
     enabled = forms.BooleanField(required=False, initial=True, label="Enabled")
+    rate_limit = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=channels.MAX_RATE,
+        label="Messages at most",
+        help_text="What is more waits, and goes as one digest. Empty: each message goes at once.",
+    )
+    rate_seconds = SpanField(required=False, label="in", initial="10m")
 
     def __init__(self, *args: Any, kind: str, user: Person, channel: Channel | None = None, **kwargs: Any) -> None:
         if channel is not None:
-            names = ("name", "severities", "send_resolved", "enabled")
+            names = ("name", "severities", "send_resolved", "enabled", "rate_limit", "rate_seconds")
             kwargs.setdefault("initial", {name: getattr(channel, name) for name in names})
         super().__init__(*args, **kwargs)
         self.is_new = channel is None
+        if kind in channels.WITHOUT_DIGEST:
+            self.fields["rate_limit"].disabled = True
+            self.fields["rate_limit"].help_text = "Each incident is an item of its own there, so there is no digest."
         self.config_names = [field.name for field in channels.config_fields(kind)]
         self.fields["severities"].help_text = "Which alerts are sent to the channel. None chosen: all."
         for field in channels.config_fields(kind):

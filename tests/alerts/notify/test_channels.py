@@ -1,6 +1,7 @@
 """Channels: secrets, edits, test messages."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -45,7 +46,8 @@ def test_under_another_secret_key_the_channel_says_that_it_needs_its_secret_agai
 
 def test_an_edit_without_configuration_keeps_the_secret() -> None:
     channel = create_channel("slack", "ops", {"url": URL})
-    update_channel(channel, name="ops 2", config=None, severities=["critical"], send_resolved=False, enabled=False)
+    given: dict[str, Any] = {"severities": ["critical"], "send_resolved": False, "enabled": False}
+    update_channel(channel, name="ops 2", config=None, rate_limit=None, rate_seconds=600, **given)
     channel.refresh_from_db()
     assert decrypt(channel.config_encrypted) == {"url": URL}
     assert (channel.name, channel.severities, channel.send_resolved, channel.enabled) == (
@@ -54,7 +56,8 @@ def test_an_edit_without_configuration_keeps_the_secret() -> None:
         False,
         False,
     )
-    update_channel(channel, name="ops 2", config={"url": URL + "2"}, severities=[], send_resolved=True, enabled=True)
+    given = {"severities": [], "send_resolved": True, "enabled": True, "rate_limit": None, "rate_seconds": 600}
+    update_channel(channel, name="ops 2", config={"url": URL + "2"}, **given)
     assert decrypt(Channel.objects.get().config_encrypted) == {"url": URL + "2"}
 
 
