@@ -10,7 +10,7 @@ from promql.context import Evaluation
 from promql.errors import EvalError
 from promql.functions.quantile import quantile_last_axis
 from promql.labels import METADATA, METRIC_NAME, Labels, LabelSets, derive, drop_labels, keep_labels, label_key
-from promql.operators.ranking import CHOOSERS
+from promql.operators.ranking import CHOOSERS, check_parameter
 from promql.result import Notes
 from promql.sums import by_group, rows_by_rank, sum_groups
 from promql.syntax import Aggregate
@@ -75,8 +75,8 @@ def _parameter(evaluation: Evaluation, node: Aggregate, times: Ints) -> Floats:
     if node.param is None or node.op == "count_values":
         return _NO_PARAMETER
     parameter = evaluation.scalar(node.param, times)
-    if node.op in CHOOSERS and np.isnan(parameter).any():
-        raise EvalError("Ratio value is NaN" if node.op == "limit_ratio" else "Parameter value is NaN")
+    if node.op in CHOOSERS:
+        check_parameter(node.op, parameter)
     return parameter
 
 

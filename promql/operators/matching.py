@@ -200,16 +200,23 @@ def _drops_name(node: Binary) -> bool:
 
 
 def _check_one_side(node: Binary, many: Vector, one: Vector, one_rows: Rows) -> None:
-    side = "left" if node.matching.card == "one-to-many" else "right"
+    """Raise EvalError where a match group has two series on the one side: Prometheus names those that it meets first,
+    step by step and series by series."""
     some = many.present.any(axis=0)
+    twins: list[tuple[int, list[tuple[str, str]], list[tuple[str, str]], LabelKey]] = []
     for key, rows in one_rows.items():
-        if len(rows) > 1 and ((one.present[rows].sum(axis=0) > 1) & some).any():
-            first, second = sorted((one.labels[row] for row in rows), key=label_order)[:2]
-            raise EvalError(
-                f"found duplicate series for the match group {describe(dict(key))} "
-                f"on the {side} hand-side of the operation: [{describe(second)}, {describe(first)}];"
-                "many-to-many matching not allowed: matching labels must be unique on one side"
-            )
+        if len(rows) > 1 and (steps := np.flatnonzero((one.present[rows].sum(axis=0) > 1) & some)).size:
+            step = int(steps[0])
+            first, second = sorted(label_order(one.labels[row]) for row in rows if one.present[row, step])[:2]
+            twins.append((step, second, first, key))
+    if twins:
+        _, second, first, key = min(twins)
+        side = "left" if node.matching.card == "one-to-many" else "right"
+        raise EvalError(
+            f"found duplicate series for the match group {describe(dict(key))} "
+            f"on the {side} hand-side of the operation: [{describe(dict(second))}, {describe(dict(first))}];"
+            "many-to-many matching not allowed: matching labels must be unique on one side"
+        )
 
 
 def _check_many_side(node: Binary, result: Vector, keys: list[LabelKey]) -> None:

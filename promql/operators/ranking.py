@@ -14,17 +14,29 @@ from promql.values import Bools, Floats, Ints, Vector
 _MAX_INT = 2.0**63
 
 
-def _counts(parameter: Floats) -> Floats:
-    if (np.abs(parameter) >= _MAX_INT).any():
-        raise EvalError("Scalar value overflows int64")
-    return np.trunc(parameter)
+def check_parameter(op: str, parameter: Floats) -> None:
+    """Raise EvalError where a parameter is no number, or one by which no series can be counted."""
+    if np.isnan(parameter).any():
+        raise EvalError("Ratio value is NaN" if op == "limit_ratio" else "Parameter value is NaN")
+    if op == "limit_ratio":
+        return
+    low, high = (float(bound) for bound in (parameter.min(initial=0), parameter.max(initial=0)))
+    if low <= -_MAX_INT:
+        raise EvalError(f"Scalar value {_bare(low)} underflows int64")
+    if high >= _MAX_INT:
+        raise EvalError(f"Scalar value {_bare(high)} overflows int64")
+
+
+def _bare(value: float) -> str:
+    """A huge number as Go writes it."""
+    return repr(value) if np.isfinite(value) else format_value(value)
 
 
 def _choose_extreme(sign: float) -> Callable[[Vector, Ints, Floats, Notes], Vector]:
     """The k rows of each group and step with the largest values times `sign`; NaN comes last."""
 
     def choose(vector: Vector, group_of: Ints, parameter: Floats, notes: Notes) -> Vector:
-        wanted = _counts(parameter)
+        wanted = np.trunc(parameter)
         rank_by = np.where(np.isnan(vector.values), np.inf, -sign * vector.values)
         # Absent rows after NaN, NaN after everything; equal values in the order of the input.
         kind = np.where(vector.present, np.where(np.isnan(vector.values), 1, 0), 2)
@@ -45,7 +57,7 @@ def _choose_extreme(sign: float) -> Callable[[Vector, Ints, Floats, Notes], Vect
 
 def _limit_count(vector: Vector, group_of: Ints, parameter: Floats, notes: Notes) -> Vector:
     """The first k rows present of each group."""
-    wanted = _counts(parameter)
+    wanted = np.trunc(parameter)
     chosen = np.zeros_like(vector.present)
     for group in range(int(group_of.max()) + 1):
         rows = np.flatnonzero(group_of == group)

@@ -319,6 +319,7 @@ def test_long_queries_are_laid_out_over_lines() -> None:
         "#" * 100_000,
         '"' * 99_999,
     ],
+    ids=lambda text: text[:20],
 )
 def test_hostile_texts_end_in_a_tree_or_an_error(text: str) -> None:
     assert len(text) <= 100_000
