@@ -18,8 +18,7 @@ from portal.promapi.caller import workspaces_of
 from portal.promapi.responses import STATUS, Failed
 from telemetry.pages.chips import number
 from telemetry.store import trace_catalog
-from telemetry.store.trace_context import find_trace
-from telemetry.store.traces import TraceFilters, find_traces, read_trace
+from telemetry.store.traces import TraceFilters, find_traces
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 200
 LOOKBACK = timedelta(hours=1)
@@ -79,8 +78,7 @@ def operations(request: HttpRequest, slugs: frozenset[str] | None) -> list[dict[
 def traces(request: HttpRequest, slugs: frozenset[str] | None) -> list[dict[str, Any]]:
     """The traces that match, the newest first."""
     if ids := request.GET.getlist("traceID"):
-        found = [find_trace(one.rjust(32, "0"), slugs) for one in ids[:MAX_LIMIT]]
-        rows = [one for one in found if one is not None]
+        rows = trace_catalog.by_ids([whole_id(one) for one in ids[:MAX_LIMIT]], slugs)
     else:
         rows = find_traces(filters_of(request, slugs), size=limit_of(request)).rows
     return [shapes.trace_json(one) for one in trace_catalog.with_spans(rows, slugs)]
@@ -88,11 +86,16 @@ def traces(request: HttpRequest, slugs: frozenset[str] | None) -> list[dict[str,
 
 @endpoint
 def trace(request: HttpRequest, slugs: frozenset[str] | None, trace_id: str) -> Any:
-    """One trace. Jaeger's clients leave zeros at the front of an id away."""
-    found = read_trace(trace_id.rjust(32, "0"), slugs)
-    if found is None:
+    """One trace, or one for each of the reader's workspaces that has its id."""
+    found = trace_catalog.by_ids([whole_id(trace_id)], slugs)
+    if not found:
         return JsonResponse(shapes.failure(404, "trace not found"), status=404)
-    return [shapes.trace_json(found)]
+    return [shapes.trace_json(one) for one in trace_catalog.with_spans(found, slugs)]
+
+
+def whole_id(trace_id: str) -> str:
+    """An id with the zeros at its front, which Jaeger's clients leave away."""
+    return trace_id.rjust(32, "0")
 
 
 @endpoint

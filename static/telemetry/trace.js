@@ -366,7 +366,7 @@ document.addEventListener("htmx:afterSettle", async (event) => {
     Number(event.target.querySelector("[data-count]")?.dataset.count) === state.rows.length
   )
     return;
-  const answer = await fetch(`${location.pathname}?part=data`, { credentials: "same-origin" });
+  const answer = await fetch(`?${new URLSearchParams([...new URLSearchParams(location.search), ["part", "data"]])}`, { credentials: "same-origin" });
   if (answer.ok) load(await answer.json());
 });
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from django.db import InterfaceError, OperationalError, connection, transaction
+from psycopg import errors
 
 from telemetry.counting import reasons
 from telemetry.counting.lineage import Node, decide
@@ -44,7 +45,8 @@ class ContendedError(Exception):
 
 def settle(wait: float) -> int:
     """Count what has waited for `wait` seconds; how many requests. Stops where Postgres is away, and raises nothing
-    else: what fails for another reason becomes a dead letter."""
+    else: a request whose statements were cancelled (a time limit, a deadlock) waits for a later run, what fails for
+    another reason becomes a dead letter."""
     done = 0
     others: set[uuid.UUID] = set()
     try:
@@ -57,6 +59,9 @@ def settle(wait: float) -> int:
             except ContendedError as error:
                 log.warning("receipt=%s waits longer: %s", one.receipt, error)
             except Exception as error:
+                if was_cancelled(error):
+                    log.warning("receipt=%s waits longer: %s", one.receipt, spool.error_text(error))
+                    continue
                 if spool.is_away(error):
                     raise
                 log.error(
@@ -67,6 +72,11 @@ def settle(wait: float) -> int:
         spool.drop_connection()
         log.warning("spans wait longer, as Postgres is away: %s", spool.error_text(error))
     return done
+
+
+def was_cancelled(error: Exception) -> bool:
+    """Whether Postgres is there and cancelled a statement, which says nothing of the next request."""
+    return isinstance(error.__cause__, (errors.QueryCanceled, errors.LockNotAvailable, errors.TransactionRollback))
 
 
 def count(header: Header, given: Calls, seconds: float, *, taken: bool = False) -> Stored | None:

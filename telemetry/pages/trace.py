@@ -19,6 +19,7 @@ from telemetry.pages.addresses import kept
 from telemetry.pages.exports import otlp_json
 from telemetry.pages.waterfall import Waterfall, failed, rows_json, waterfall, where_time_went
 from telemetry.store import trace_context, trace_stats
+from telemetry.store.trace_catalog import by_ids
 from telemetry.store.traces import Trace, TraceRow, read_content, read_trace
 
 # A trace whose last span came so short ago may get more of them: exporters send every few seconds.
@@ -66,6 +67,9 @@ def page(request: HttpRequest, trace_id: str) -> HttpResponse:
     drawn = waterfall(found.spans)
     trace = found.summary
     peers = trace_stats.peers(trace, scope.slugs, now)
+    own = frozenset({trace.workspace})
+    everywhere = permissions.scope_of(request.user, {}).slugs
+    elsewhere = [row.workspace for row in by_ids([trace_id], everywhere) if row.workspace != trace.workspace]
     context = {
         "trace": trace,
         "said": said_of(found, drawn, now),
@@ -77,6 +81,9 @@ def page(request: HttpRequest, trace_id: str) -> HttpResponse:
         "faster": numbers.percent(100 * peers.faster),
         "error_names": ", ".join(trace.values("error")[:3]),
         "kept": kept(request.GET).urlencode(),
+        # What follows is read of the same workspace, where another has a trace of this id too.
+        "whose": urlencode({"workspace": trace.workspace}) if elsewhere or scope.chosen else "",
+        "elsewhere": elsewhere,
         "scope": scope,
     }
     if request.GET.get("part") == "state":
@@ -88,17 +95,20 @@ def page(request: HttpRequest, trace_id: str) -> HttpResponse:
     context |= {
         "data": rows_json(drawn),
         "selected": span.span_id,
-        "detail": span_detail.detail_of(trace, span, scope.slugs),
-        "content": content_of(request, trace.trace_id, span.span_id),
+        "detail": span_detail.detail_of(trace, span, own),
+        "content": content_of(request, trace, span.span_id),
         "around": times_around(trace),
         "slower": trace_context.next_slower(trace, scope.slugs),
     }
     return render(request, "telemetry/trace.html", context)
 
 
-def content_of(request: HttpRequest, trace_id: str, span_id: str) -> list[tuple[str, str]]:
+def content_of(request: HttpRequest, trace: TraceRow, span_id: str) -> list[tuple[str, str]]:
     """What people and models wrote, as far as it is kept and the person may read it: operators of the workspace may."""
-    return span_detail.shown(read_content(trace_id, span_id, permissions.operated_slugs(request.user)))
+    operated = permissions.operated_slugs(request.user)
+    if operated is not None and trace.workspace not in operated:
+        return []
+    return span_detail.shown(read_content(trace.trace_id, span_id, frozenset({trace.workspace})))
 
 
 def _unknown(request: HttpRequest, trace_id: str, slugs: frozenset[str] | None) -> HttpResponse:
@@ -177,13 +187,12 @@ def parts_of(drawn: Waterfall) -> list[Part]:
     return found
 
 
-def visible_trace(request: HttpRequest, trace_id: str) -> tuple[TraceRow, frozenset[str] | None]:
-    """The trace in short that the reader may see, and their workspaces. Raises Http404."""
-    slugs = permissions.scope_of(request.user, request.GET).slugs
-    found = trace_context.find_trace(trace_id, slugs)
+def visible_trace(request: HttpRequest, trace_id: str) -> tuple[TraceRow, frozenset[str]]:
+    """The trace in short that the reader may see, and its workspace. Raises Http404."""
+    found = trace_context.find_trace(trace_id, permissions.scope_of(request.user, request.GET).slugs)
     if found is None:
         raise Http404("No such trace.")
-    return found, slugs
+    return found, frozenset({found.workspace})
 
 
 @login_required
@@ -197,7 +206,7 @@ def span(request: HttpRequest, trace_id: str, span_id: str) -> HttpResponse:
     context = {
         "trace": trace,
         "detail": span_detail.detail_of(trace, found, slugs),
-        "content": content_of(request, trace.trace_id, span_id),
+        "content": content_of(request, trace, span_id),
         "around": times_around(trace),
     }
     return render(request, "telemetry/_span.html", context)

@@ -16,6 +16,11 @@ def trace_uuid(trace_id: str) -> uuid.UUID:
     return uuid.UUID(hex=trace_id)
 
 
+def is_trace_id(text: str) -> bool:
+    """Whether it is a trace id in hex."""
+    return bool(_TRACE.fullmatch(text))
+
+
 def span_number(span_id: str) -> int:
     """A span id of 16 hex digits as Postgres keeps it. Raises ValueError for anything else."""
     if not _SPAN.fullmatch(span_id):

@@ -3,16 +3,26 @@ once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
 
-from telemetry.store.ids import trace_uuid
-from telemetry.store.traces import MAX_SPANS, SPAN_COLUMNS, Trace, TraceRow, span_of, visible
+from telemetry.store.ids import is_trace_id, trace_uuid
+from telemetry.store.traces import (
+    MAX_SPANS,
+    SPAN_COLUMNS,
+    TRACE_COLUMNS,
+    Span,
+    Trace,
+    TraceRow,
+    span_of,
+    trace_row,
+    visible,
+)
 
-MAX_SERVICES, MAX_OPERATIONS, MAX_LINKS = 1_000, 500, 1_000
+MAX_SERVICES, MAX_OPERATIONS, MAX_LINKS, MAX_TRACES = 1_000, 500, 1_000, 1_000
 # The newest spans that are looked at for names and links, so that they take the same time however many there are.
 MAX_READ = 100_000
 
@@ -78,6 +88,21 @@ def dependencies(slugs: frozenset[str] | None, start: datetime, end: datetime) -
         return [Dependency(*row) for row in cursor.fetchall()]
 
 
+def by_ids(trace_ids: Iterable[str], slugs: frozenset[str] | None) -> list[TraceRow]:
+    """The traces of ids in hex, in their order, in one query; each workspace that has an id has a trace of its own.
+    What is no id is left out."""
+    ids = [*dict.fromkeys(trace_uuid(one) for one in trace_ids if is_trace_id(one))]
+    values: list[Any] = [ids]
+    where = visible("t", slugs, values)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {TRACE_COLUMNS} FROM telemetry_trace t WHERE t.trace_id = ANY (%s) AND {where}"  # noqa: S608 - only names of our own; values are parameters
+            f" ORDER BY array_position(%s, t.trace_id), t.workspace_id LIMIT {MAX_TRACES}",
+            [*values, ids],
+        )
+        return [trace_row(row) for row in cursor.fetchall()]
+
+
 def with_spans(found: Sequence[TraceRow], slugs: frozenset[str] | None) -> list[Trace]:
     """Traces with their spans, in the same order; one query for all, `MAX_SPANS` in all."""
     if not found:
@@ -85,18 +110,18 @@ def with_spans(found: Sequence[TraceRow], slugs: frozenset[str] | None) -> list[
     values: list[Any] = []
     where = visible("s", slugs, values)
     first = min(trace.start for trace in found)
+    last = max(trace.start + timedelta(seconds=trace.duration + 1) for trace in found)
     ids = [trace_uuid(trace.trace_id) for trace in found]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT s.trace_id, {SPAN_COLUMNS} FROM telemetry_span s WHERE {where} AND s.trace_id = ANY (%s) AND"  # noqa: S608 - only names of our own; values are parameters
-            " s.start >= %s"
-            " ORDER BY s.start, s.span_id LIMIT %s",
-            [*values, ids, first, MAX_SPANS],
+            f"SELECT w.slug, s.trace_id, {SPAN_COLUMNS} FROM telemetry_span s"  # noqa: S608 - only names of our own; values are parameters
+            f" JOIN accounts_workspace w ON w.id = s.workspace_id WHERE {where} AND s.trace_id = ANY (%s)"
+            " AND s.start BETWEEN %s AND %s ORDER BY s.start, s.span_id LIMIT %s",
+            [*values, ids, first, last, MAX_SPANS],
         )
         rows = cursor.fetchall()
-    spans: dict[str, list[tuple[Any, ...]]] = {}
-    for trace_id, *row in rows:
-        spans.setdefault(trace_id.hex, []).append(tuple(row))
-    return [
-        Trace(trace, [span_of(row) for row in spans.get(trace.trace_id, [])], len(rows) == MAX_SPANS) for trace in found
-    ]
+    spans: dict[tuple[str, str], list[Span]] = {}
+    for workspace, trace_id, *row in rows:
+        spans.setdefault((workspace, trace_id.hex), []).append(span_of(tuple(row)))
+    cut = len(rows) == MAX_SPANS
+    return [Trace(trace, spans.get((trace.workspace, trace.trace_id), []), cut) for trace in found]

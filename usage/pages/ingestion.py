@@ -82,12 +82,12 @@ def figure(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def receipt(request: HttpRequest, receipt_id: UUID) -> HttpResponse:
-    """One receipt with its refused records."""
+    """One receipt with its refused records and those it stored, which lead to their traces."""
     found = ingestion_queries.receipt_of(receipt_id, permissions.scope_of(request.user, {}).slugs)
     if found is None:
         raise Http404("No such receipt.")
-    traces = ingestion_queries.traces_of(found)
-    return render(request, "usage/receipt.html", {"receipt": found, "traces": traces})
+    records = ingestion_queries.records_of(found)
+    return render(request, "usage/receipt.html", {"receipt": found, "records": records})
 
 
 def letter_of(request: HttpRequest, letter_id: int, *, to_change: bool = False) -> DeadLetter:

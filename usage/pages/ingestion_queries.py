@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from django.conf import settings
 from django.db import connection
 from django.db.models import Count, QuerySet, Sum
@@ -19,6 +21,7 @@ from usage.models import DeadLetter, Receipt
 
 PAGE = 25
 MAX_PAGES = 400
+_TRACE = re.compile("[0-9a-f]{32}")
 
 
 def receipt(receipt_id: UUID, workspace_id: int) -> dict[str, Any] | None:
@@ -87,14 +90,23 @@ def receipt_of(receipt_id: UUID, workspaces: Collection[str] | None) -> Receipt 
     return found.first()
 
 
-def traces_of(receipt: Receipt, bound: int = 20) -> list[str]:
-    """The traces that the receipt's records name, up to `bound` of them. Records are looked for in the ten minutes
-    before they came."""
+class StoredRecord(NamedTuple):
+    """A record of a receipt; ids of its trace and span in hex, empty where it names none."""
+
+    at: datetime
+    kind: str
+    labels: dict[str, str]
+    trace_id: str
+    span_id: str
+
+
+def records_of(receipt: Receipt, bound: int = 100) -> list[StoredRecord]:
+    """The receipt's records, the first `bound` by time. They are looked for in the ten minutes before they came."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT trace_id FROM (SELECT trace_id FROM usage_record WHERE receipt = %s AND at > %s AND at <"
-            " %s AND trace_id ~ '^[0-9a-f]{32}$'"
-            " LIMIT 1000) r ORDER BY 1 LIMIT %s",
+            "SELECT r.at, d.kind, d.labels::text, r.trace_id, r.span_id FROM usage_record r"
+            " JOIN usage_dimension d ON d.id = r.dimension_id WHERE r.receipt = %s"
+            " AND r.at > %s AND r.at < %s ORDER BY r.at, r.event_id LIMIT %s",
             [
                 receipt.pk,
                 receipt.received_at - timedelta(minutes=10),
@@ -102,7 +114,10 @@ def traces_of(receipt: Receipt, bound: int = 20) -> list[str]:
                 bound,
             ],
         )
-        return [trace_id for (trace_id,) in cursor.fetchall()]
+        return [
+            StoredRecord(at, kind, msgspec.json.decode(labels), trace_id if _TRACE.fullmatch(trace_id) else "", span_id)
+            for at, kind, labels, trace_id, span_id in cursor.fetchall()
+        ]
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,26 @@
 requests), answered in Jaeger's shapes."""
 
 import json
+import time
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from core.accounts.keys import create_key
 from core.accounts.models import Workspace
 from telemetry.samples import demo_traces
+from tests.people import browser_of
 from tests.records import rows, scalar, settle_all
+from tests.telemetry.conftest import JSON, Exporter
+from tests.telemetry.otlp.test_protocol import chat, request
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -154,6 +161,39 @@ def test_a_key_sees_its_own_workspace_only(jaeger: Jaeger) -> None:
     assert other.data(f"/api/traces?service=support-desk&start={start}&end={end}") == []
     [(trace,), *_] = rows("SELECT trace_id FROM telemetry_trace LIMIT 1")
     other.ask(f"/api/traces/{trace.hex}", 404)
+
+
+def test_many_ids_are_one_query_and_workspaces_are_not_mixed(tables: None) -> None:
+    ids = []
+    for slug in ("one", "two"):
+        workspace = Workspace.objects.create(slug=slug, name=slug)
+        sender = Exporter(create_key(slug, workspace, ["ingest"])[1], Client())
+        now = time.time_ns()
+        for trace in range(1, 4):
+            span = chat(trace, name=f"chat of {slug}", startTimeUnixNano=now, endTimeUnixNano=now + 1)
+            assert sender.post("/v1/traces", request(span), JSON).content == b"{}"
+            ids.append(span["traceId"])
+    admin = browser_of(User.objects.create_superuser("admin"))
+
+    def ask(path: str) -> list[tuple[str, list[str]]]:
+        with CaptureQueriesContext(connection) as captured:
+            found = admin.get(path).json()["data"]
+        counted.append(len(captured))
+        return [(one["traceID"], [span["operationName"] for span in one["spans"]]) for one in found]
+
+    counted: list[int] = []
+    one = ids[0]
+    apart = [(one, ["chat of one"]), (one, ["chat of two"])]
+    assert ask(f"/api/traces/{one}") == ask(f"/api/traces?traceID={one.lstrip('0')}") == apart
+    assert len(ask("/api/traces?traceID=x&" + "&".join(f"traceID={trace}" for trace in ids))) == 6
+    assert len(set(counted)) == 1
+    for slug, other in (("one", "two"), ("two", "one")):
+        page = admin.get(f"/traces/{one}/?workspace={slug}").content.decode()
+        assert f"chat of {slug}" in page
+        assert f"chat of {other}" not in page
+        assert f'<a href="?workspace={other}">{other}</a> has a trace of this id too' in page
+        assert f'/spans/0000000000000000/?workspace={slug}"' in page
+        assert admin.get(f"/traces/{one}/records/?workspace={slug}").content.count(b"/ingestion/receipts/") == 1
 
 
 def test_exemplars_of_a_latency_chart_lead_to_its_traces(jaeger: Jaeger) -> None:

@@ -217,6 +217,31 @@ def test_while_postgres_is_away_usage_waits(exporter: Exporter, monkeypatch: pyt
     assert measures()["count"] == 1
 
 
+def test_a_request_whose_statement_is_cancelled_waits_and_stops_no_other(
+    exporter: Exporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter.settles = False
+    for trace in (1, 2, 3):
+        exporter.post("/v1/traces", request(chat(trace)), JSON)
+    first = waiting.find_next(0, set())
+    assert first is not None
+    put = writer.put
+
+    def slow(batch: writer.Batch, *given: Any) -> Any:
+        if batch.receipt == first.receipt:
+            with connections["default"].cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = '5ms'; SELECT pg_sleep(10)")
+        return put(batch, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "put", slow)
+        assert settle.settle(0) == 2
+    assert rows("SELECT receipt FROM telemetry_waiting") == [(first.receipt,)]
+    assert DeadLetter.objects.count() == 0
+    assert settle.settle(0) == 1
+    assert measures()["count"] == 3
+
+
 def test_sampling_drops_no_trace_whose_usage_waits(exporter: Exporter, configure: Configure) -> None:
     configure(trace_keep=0.0)
     exporter.settles = False

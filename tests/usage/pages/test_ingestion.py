@@ -89,6 +89,19 @@ def test_a_receipt_names_field_and_reason_of_what_was_refused(people: People) ->
     assert "<code>prompt_tokens</code>" in page
 
 
+def test_a_stored_record_leads_to_its_trace_at_its_span(people: People) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    answer = send(
+        caller_of(people.production),
+        call(trace_id=trace, span_id="00f067aa0ba902b7"),
+        call(trace_id="no trace"),
+        call(),
+    )
+    page = text_of(browser_of(people.owner).get(f"/ingestion/receipts/{answer.receipt}/"))
+    assert f"/traces/{trace}/?workspace={people.production.slug}&amp;span=00f067aa0ba902b7" in page
+    assert page.count('href="/traces/') == 2  # and the one of the sidebar
+
+
 def test_filters_stand_in_the_url(people: People) -> None:
     good, bad = caller_of(people.production, "good"), caller_of(people.production, "bad")
     send(good, call())
