@@ -18,6 +18,7 @@ from alerts.pages import (
 
 urlpatterns = [
     path("alerts/", alerts.page, name="alerts"),
+    path("alerts/meanwhile", alerts.meanwhile, name="alerts-meanwhile"),
     path("alerts/<int:alert_id>/", alerts.detail, name="alert"),
     path("alerts/<int:alert_id>/figure", alerts.figure, name="alert-figure"),
     path("alerts/<int:alert_id>/acknowledge", alerts.take, name="alert-acknowledge"),

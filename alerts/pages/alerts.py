@@ -21,11 +21,14 @@ from alerts.notify import acknowledge
 from alerts.pages import evidence
 from alerts.pages.forms import HistoryForm
 from alerts.pages.timeline import timeline
+from alerts.queries import SEVERITY_ORDER
 from alerts.rules.expression import ExpressionError
 from alerts.runbooks import html
 from core.accounts import permissions
 from core.ui import time_range as ranges
 from promql import PromQLError
+
+MEANWHILE = 5
 
 
 @login_required
@@ -51,6 +54,21 @@ def page(request: HttpRequest) -> HttpResponse:
         "notified_history": queries.notified(history.alerts),
     }
     return render(request, "alerts/alerts.html", context)
+
+
+@login_required
+@require_GET
+def meanwhile(request: HttpRequest) -> HttpResponse:
+    """The alerts that fired during a time, as a part of other pages; those of what is `about` first, none that names
+    another workspace than the URL does."""
+    scope, time_range = permissions.scope_of(request.user, request.GET), ranges.parse(request.GET, timezone.now())
+    start, end = (dt.datetime.fromtimestamp(one / 1000, dt.UTC) for one in (time_range.start_ms, time_range.end_ms))
+    fired = queries.fired_between(start, end, permissions.scope_of(request.user, {}).slugs)
+    found = [one for one in fired if not scope.chosen or one.labels.get("workspace", scope.chosen) == scope.chosen]
+    about = set(request.GET.getlist("about"))
+    found.sort(key=lambda one: (about.isdisjoint(one.labels.values()), SEVERITY_ORDER.get(one.rule.severity, 3)))
+    context = {"alerts": found[:MEANWHILE], "more": len(found[MEANWHILE:])}
+    return render(request, "alerts/_meanwhile.html", context)
 
 
 def open_alerts(request: HttpRequest, scope: permissions.Scope) -> dict[str, Any]:

@@ -52,8 +52,7 @@ const lay = () => {
   state.places = new Map(state.shown.map((place, at) => [place, at]));
   state.foldedIds = new Set([...state.folded].map((place) => state.rows[place].id));
   layer.style.height = `${state.shown.length * HEIGHT}px`;
-  draw();
-  drawMap();
+  draw({ all: true });
 };
 const onPath = () => {
   const keep = new Set();
@@ -99,6 +98,12 @@ const bars = (row) => {
     bar.style.left = `${at}%`;
     bar.style.width = `${Math.max(Math.min(100, right) - at, 0.1)}%`;
     box.append(bar);
+    const first = percent(row.start + row.first);
+    if (row.first && row.first < row.duration && first >= 0 && first <= 100) {
+      const notch = element("div", "wf-first");
+      notch.style.left = `${first}%`;
+      box.append(notch);
+    }
     for (const [start, end] of row.critical) {
       const line = element("div", "wf-line");
       const first = Math.max(0, percent(start));
@@ -156,15 +161,23 @@ const rowElement = (place, at) => {
   return found;
 };
 
-let waiting = 0;
-const draw = () => {
+// All of it is drawn once before the next frame, however often it is asked for; sizes are read before the page is
+// changed, as reading them after makes the browser lay the page out at once. Axis and map are drawn where they change.
+let waiting = 0,
+  whole = true;
+const draw = ({ all = false } = {}) => {
+  whole = whole || all;
   cancelAnimationFrame(waiting);
   waiting = requestAnimationFrame(() => {
+    if (whole) {
+      drawAxis();
+      drawMap();
+      whole = false;
+    }
     const first = Math.max(0, Math.floor(scroll.scrollTop / HEIGHT) - AHEAD);
     const last = Math.min(state.shown.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / HEIGHT) + AHEAD);
     layer.replaceChildren(...state.shown.slice(first, last).map((place, index) => rowElement(place, first + index)));
     scroll.setAttribute("aria-activedescendant", layer.querySelector('[aria-selected="true"]')?.id || "");
-    drawAxis();
   });
 };
 const drawAxis = () => {
@@ -191,13 +204,16 @@ const COLOURS = {
 };
 const drawMap = () => {
   const css = getComputedStyle(document.documentElement),
+    colours = new Map(),
     wide = (map.width = map.clientWidth * devicePixelRatio),
     high = (map.height = 40 * devicePixelRatio);
   const pen = map.getContext("2d"),
     step = Math.min(3 * devicePixelRatio, high / Math.max(state.shown.length, 1));
   state.shown.forEach((place, at) => {
     const row = state.rows[place];
-    pen.fillStyle = css.getPropertyValue(row.failed ? "--critical" : COLOURS[row.type] || "--series-other");
+    const name = row.failed ? "--critical" : COLOURS[row.type] || "--series-other";
+    if (!colours.has(name)) colours.set(name, css.getPropertyValue(name));
+    pen.fillStyle = colours.get(name);
     pen.fillRect(
       (row.start / state.length) * wide,
       at * step,
@@ -205,21 +221,20 @@ const drawMap = () => {
       Math.max(step - devicePixelRatio, 0.7),
     );
   });
-  const whole = state.from <= 0 && state.to >= state.length;
-  if (!whole) {
+  const unzoomed = state.from <= 0 && state.to >= state.length;
+  if (!unzoomed) {
     pen.fillStyle = css.getPropertyValue("--text");
     pen.globalAlpha = 0.16;
     pen.fillRect(0, 0, (state.from / state.length) * wide, high);
     pen.fillRect((state.to / state.length) * wide, 0, wide, high);
     pen.globalAlpha = 1;
   }
-  panel.querySelector('[data-wf="whole"]').hidden = whole;
+  panel.querySelector('[data-wf="whole"]').hidden = unzoomed;
 };
 const zoom = (from, to) => {
   [state.from, state.to] =
     to - from > state.length * NARROW ? [Math.max(0, from), Math.min(state.length, to)] : [0, state.length];
-  draw();
-  drawMap();
+  draw({ all: true });
 };
 
 // -- choosing
@@ -291,12 +306,9 @@ const search = () => {
 };
 
 // -- events
-scroll.addEventListener("scroll", draw, { passive: true });
-new ResizeObserver(() => {
-  draw();
-  drawMap();
-}).observe(scroll);
-document.addEventListener("portal:theme", drawMap);
+scroll.addEventListener("scroll", () => draw(), { passive: true });
+new ResizeObserver(() => draw({ all: true })).observe(scroll);
+document.addEventListener("portal:theme", () => draw({ all: true }));
 layer.addEventListener("click", (event) => {
   const row = event.target.closest(".wf-row");
   if (!row) return;
@@ -366,7 +378,8 @@ document.addEventListener("htmx:afterSettle", async (event) => {
     Number(event.target.querySelector("[data-count]")?.dataset.count) === state.rows.length
   )
     return;
-  const answer = await fetch(`?${new URLSearchParams([...new URLSearchParams(location.search), ["part", "data"]])}`, { credentials: "same-origin" });
+  const query = new URLSearchParams([...new URLSearchParams(location.search), ["part", "data"]]);
+  const answer = await fetch(`?${query}`, { credentials: "same-origin" });
   if (answer.ok) load(await answer.json());
 });
 

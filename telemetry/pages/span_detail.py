@@ -14,20 +14,14 @@ from django.urls import reverse
 
 from telemetry.counting.reasons import WAITING, sentence
 from telemetry.pages.chips import is_trace_id
-from telemetry.pages.waterfall import failed, type_of
+from telemetry.pages.waterfall import failed, first_token, type_of
 from telemetry.store import logs, trace_context
 from telemetry.store.trace_context import Record
 from telemetry.store.traces import Span, TraceRow
 from usage.records.pricing import Band, rate_of
 
 MAX_LOGS, MAX_EVENTS, SHOWN_ATTRIBUTES = 50, 50, 12
-# Attributes with the time to the first token, and what a second is in their unit.
-FIRST_TOKEN = {
-    "gen_ai.server.time_to_first_token": 1.0,
-    "gen_ai.response.time_to_first_chunk": 1.0,
-    "llm.time_to_first_token": 1.0,
-    "ai.response.msToFirstChunk": 1000.0,
-}
+ALERTS_AROUND = 30.0  # seconds; rules are evaluated every so often
 
 
 @dataclass(frozen=True)
@@ -75,6 +69,14 @@ class Detail:
     def end(self) -> float:
         """Its end in seconds of the trace."""
         return self.offset + self.span.duration
+
+    @property
+    def meanwhile(self) -> str:
+        """The time about the span, and what it called, as parameters of a URL."""
+        start = self.span.start.timestamp() - ALERTS_AROUND
+        end = start + self.span.duration + 2 * ALERTS_AROUND
+        about = [value for value in (self.span.tool, self.span.model, self.span.provider, self.span.agent) if value]
+        return urlencode({"from": int(start * 1000), "to": int(end * 1000), "about": about}, doseq=True)
 
     @property
     def alike_url(self) -> str:
@@ -152,15 +154,6 @@ def event_of(given: Mapping[str, Any], start: datetime) -> Event:
     """An event as it is stored."""
     at = datetime.fromtimestamp(float(given.get("time") or 0), UTC)
     return Event(str(given.get("name", "")), at, (at - start).total_seconds(), shown(given.get("attributes") or {}))
-
-
-def first_token(given: Mapping[str, Any]) -> float | None:
-    """Seconds until the first token of an answer came, where the span says so."""
-    for name, second in FIRST_TOKEN.items():
-        value = given.get(name)
-        if isinstance(value, int | float):
-            return float(value) / second
-    return None
 
 
 def shown(given: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 
 from core.accounts import permissions
 from core.ui import numbers
-from telemetry.pages import comparison, span_detail
+from telemetry.pages import comparison, span_detail, trace_cost
 from telemetry.pages.addresses import kept
 from telemetry.pages.exports import otlp_json
 from telemetry.pages.waterfall import Waterfall, failed, rows_json, waterfall, where_time_went
@@ -98,6 +98,7 @@ def page(request: HttpRequest, trace_id: str) -> HttpResponse:
         "detail": span_detail.detail_of(trace, span, own),
         "content": content_of(request, trace, span.span_id),
         "around": times_around(trace),
+        "counts": trace_context.counts_of(trace),
         "slower": trace_context.next_slower(trace, scope.slugs),
     }
     return render(request, "telemetry/trace.html", context)
@@ -218,7 +219,34 @@ def records(request: HttpRequest, trace_id: str) -> HttpResponse:
     """What the trace was counted as."""
     trace, slugs = visible_trace(request, trace_id)
     found = trace_context.records_of_trace(trace.trace_id, slugs)
-    return render(request, "telemetry/trace_records.html", {"trace": trace, "records": found})
+    return render(request, "telemetry/trace_records.html", {**_tabs(request, trace), "records": found})
+
+
+def _tabs(request: HttpRequest, trace: TraceRow) -> dict[str, object]:
+    """What the tabs of a trace's pages show."""
+    return {
+        "trace": trace,
+        "around": times_around(trace),
+        "counts": trace_context.counts_of(trace),
+        "whose": permissions.scope_of(request.user, request.GET).query,
+    }
+
+
+@login_required
+@require_GET
+def cost(request: HttpRequest, trace_id: str) -> HttpResponse:
+    """What the trace cost, by agent and model."""
+    found = read_trace(trace_id, permissions.scope_of(request.user, request.GET).slugs)
+    if found is None:
+        raise Http404("No such trace.")
+    calls = trace_cost.counted(waterfall(found.spans).rows)
+    context = {
+        "rows": trace_cost.costs(calls),
+        "dearest": trace_cost.dearest(calls),
+        "calls": len(calls),
+        "cost": sum(span.cost_usd or 0.0 for span, _ in calls),
+    }
+    return render(request, "telemetry/trace_cost.html", {**_tabs(request, found.summary), **context})
 
 
 @login_required

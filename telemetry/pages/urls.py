@@ -12,6 +12,7 @@ urlpatterns = [
     path("traces/compare/", trace.compare, name="trace-compare"),
     path("traces/<slug:trace_id>/", trace.page, name="trace"),
     path("traces/<slug:trace_id>/records/", trace.records, name="trace-records"),
+    path("traces/<slug:trace_id>/cost/", trace.cost, name="trace-cost"),
     path("traces/<slug:trace_id>/otlp.json", trace.otlp, name="trace-otlp"),
     path("traces/<slug:trace_id>/spans/<slug:span_id>/", trace.span, name="trace-span"),
     path("logs/", logs.page, name="logs"),

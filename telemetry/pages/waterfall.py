@@ -4,14 +4,22 @@ the critical path."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from telemetry.store.traces import Span
 
 ERROR = 2
 # OpenTelemetry's kinds of spans that serve what another service asked for.
 SERVING = (2, 5)
+# Attributes with the time to the first token, and what a second is in their unit.
+FIRST_TOKEN = {
+    "gen_ai.server.time_to_first_token": 1.0,
+    "gen_ai.response.time_to_first_chunk": 1.0,
+    "llm.time_to_first_token": 1.0,
+    "ai.response.msToFirstChunk": 1000.0,
+}
 DATABASE, MESSAGING, HTTP = (
     ("db.system", "db.system.name"),
     ("messaging.system",),
@@ -189,6 +197,15 @@ def failed(span: Span) -> bool:
     return span.status == ERROR or bool(span.error_type)
 
 
+def first_token(given: Mapping[str, Any]) -> float | None:
+    """Seconds until the first token of an answer came, where the span's attributes say so."""
+    for name, second in FIRST_TOKEN.items():
+        value = given.get(name)
+        if isinstance(value, int | float):
+            return float(value) / second
+    return None
+
+
 def type_of(span: Span) -> str:
     """What a span is, in a word: its kind of work, else what its attributes tell."""
     if span.kind in ("llm", "tool", "agent", "gateway"):
@@ -214,7 +231,7 @@ def where_time_went(rows: Sequence[Row]) -> list[tuple[str, float]]:
 # What a row is in the page's data, by place.
 COLUMNS = (
     "id", "parent", "depth", "type", "name", "who", "start", "duration", "failed", "input", "output", "cost",
-    "counted", "orphan", "below", "errors", "sumInput", "sumOutput", "sumCost", "critical", "why", "shift",
+    "counted", "orphan", "below", "errors", "sumInput", "sumOutput", "sumCost", "critical", "why", "shift", "first",
 )  # fmt: skip
 
 
@@ -227,12 +244,14 @@ def rows_json(drawn: Waterfall) -> dict[str, object]:
 def _row_json(row: Row) -> list[object]:
     span = row.span
     is_failed = failed(span)
+    first = first_token(span.attributes) if span.kind == "llm" else None
     why = (span.status_message or span.error_type)[:200] if is_failed else ""
     return [
         span.span_id, row.parent, row.depth, type_of(span), span.name[:200], span.agent or span.service, _ms(row.start),
         _ms(row.end - row.start), int(is_failed), span.input_tokens, span.output_tokens, span.cost_usd,
         int(bool(span.counted_kind)), int(row.is_orphan), row.below, row.errors, row.input_tokens, row.output_tokens,
         round(row.cost, 9), [[_ms(start), _ms(end)] for start, end in row.critical], why, _ms(row.shift),
+        None if first is None else _ms(first),
     ]  # fmt: skip
 
 

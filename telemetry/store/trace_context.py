@@ -2,6 +2,7 @@
 
 read_span(trace, span_id)            one span of a trace that was read
 record_of(event_id, start, end)      the usage record that a span became, or None
+counts_of(trace)                     how many lines were logged in it, and how many usage records name it
 records_of_trace(trace_id, slugs)    the usage records that name a trace, also where sampling did not keep it
 next_slower(trace, slugs)            the next slower trace of the same root
 alike(trace, slugs)                  traces of the same root, to compare it with
@@ -18,7 +19,7 @@ from django.db import connection
 from telemetry.store.ids import span_hex, span_number, trace_uuid
 from telemetry.store.traces import SPAN_COLUMNS, TRACE_COLUMNS, Span, TraceRow, load, trace_row, visible
 
-MAX_RECORDS, MAX_ALIKE = 500, 12
+MAX_RECORDS, MAX_ALIKE, MAX_COUNTED = 500, 12, 1_000
 _DAY = timedelta(days=1)
 
 
@@ -110,6 +111,29 @@ def records_of_trace(trace_id: str, slugs: frozenset[str] | None) -> list[Record
     with connection.cursor() as cursor:
         cursor.execute(f"{_RECORDS} WHERE r.trace_id = %s AND {where} ORDER BY r.at LIMIT {MAX_RECORDS}", values)
         return [Record._make(row) for row in cursor.fetchall()]
+
+
+class Counts(NamedTuple):
+    """What belongs to a trace, counted up to `most`."""
+
+    logs: int
+    records: int
+    most: int = MAX_COUNTED
+
+
+def counts_of(trace: TraceRow) -> Counts:
+    """How many lines were logged in the trace, and how many usage records name it."""
+    key, minute = trace_uuid(trace.trace_id), timedelta(minutes=1)
+    end = trace.start + timedelta(seconds=trace.duration)
+    whose = "workspace_id = (SELECT id FROM accounts_workspace WHERE slug = %s)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT (SELECT count(*) FROM (SELECT FROM telemetry_log WHERE trace_id = %s AND {whose}"  # noqa: S608 - only names of our own; values are parameters
+            f" AND at BETWEEN %s AND %s LIMIT {MAX_COUNTED}) l),"
+            f" (SELECT count(*) FROM (SELECT FROM usage_record WHERE trace_id = %s AND {whose} LIMIT {MAX_COUNTED}) r)",
+            [key, trace.workspace, trace.start - minute, end + minute, key.hex, trace.workspace],
+        )
+        return Counts(*cursor.fetchone())
 
 
 def next_slower(trace: TraceRow, slugs: frozenset[str] | None) -> str:

@@ -485,3 +485,19 @@ def test_a_group_that_stands_still_has_a_banner(people: People, default_rules: N
     assert banner not in viewer.get(path).content.decode()
     RuleGroup.objects.filter(name="llm_usage").update(evaluated_until=now - dt.timedelta(minutes=10))
     assert banner in viewer.get(path).content.decode()
+
+
+def test_what_fired_meanwhile_is_a_part_of_other_pages(people: People, rule: Rule) -> None:
+    tool = make_rule("ToolFails", severity="warning")
+    other = fire(rule, model="gpt-5", workspace=people.production.slug)
+    fire(rule, model="elsewhere", workspace="elsewhere")
+    own = fire(tool, tool_name="create_refund")
+    old = fire(rule, minutes=600, model="old")
+    Alert.objects.filter(pk=old.pk).update(ended_at=old.fired_at + dt.timedelta(minutes=5), state="resolved")
+    now = int(timezone.now().timestamp() * 1000)
+    path = f"/alerts/meanwhile?from={now - 60_000}&to={now}&workspace={people.production.slug}&about=create_refund"
+    found = re.findall(r"/alerts/(\d+)/", text_of(browser_of(people.admin).get(path)))
+    assert found == [str(own.pk), str(other.pk)]
+    assert browser_of(people.outsider).get(path).status_code == 404
+    early = f"/alerts/meanwhile?from={now - 90_000_000}&to={now - 86_400_000}"
+    assert text_of(browser_of(people.admin).get(early)).strip() == "none fired"

@@ -108,6 +108,28 @@ def test_a_trace_shows_its_waterfall_sums_errors_and_what_it_was_counted_as(demo
     )
 
 
+def test_tabs_count_and_the_cost_is_split_by_agent_and_model(demo: int, admin: Client) -> None:
+    trace = a_trace("facets @> '{agent:refund-agent}'")
+    [(lines, records, cost, calls)] = rows(
+        f"SELECT (SELECT count(*) FROM telemetry_log WHERE trace_id = '{trace}'), (SELECT count(*) FROM usage_record"
+        f" WHERE trace_id = '{trace}'), cost_usd, llm_calls FROM telemetry_trace WHERE trace_id = '{trace}'"
+    )
+    for path in ("", "records/", "cost/"):
+        tabs = " ".join(text(admin, f"/traces/{trace}/{path}").split())
+        assert f">Logs {lines}</a>" in tabs
+        assert f">Records {records}</a>" in tabs
+    answer = admin.get(f"/traces/{trace}/cost/")
+    found = answer.context["rows"]
+    assert sum(row.cost for row in found) == pytest.approx(cost)
+    assert sum(row.calls for row in found) == calls
+    assert {row.agent for row in found} >= {"refund-agent"}
+    assert sum(row.share for row in found) == pytest.approx(100)
+    costs = [span.cost_usd for span, _ in answer.context["dearest"]]
+    assert costs == sorted(costs, reverse=True)
+    [(span, _), *_] = answer.context["dearest"]
+    assert f"/traces/{trace}/?span={span.span_id}" in answer.content.decode()
+
+
 def test_what_is_not_there_is_said(demo: int, admin: Client) -> None:
     trace = a_trace()
     assert "Still arriving" in text(admin, f"/traces/{trace}/?part=state")
@@ -125,7 +147,7 @@ def test_nobody_sees_the_traces_and_logs_of_other_workspaces(demo: int) -> None:
     [(digest, at)] = rows("SELECT digest, (extract(epoch FROM at) * 1000000)::bigint FROM telemetry_log LIMIT 1")
     outsider = browser_of(people.outsider)
     text(outsider, f"/traces/{trace}/", 404)
-    for path in ("records/", "otlp.json", "spans/0000000000000001/"):
+    for path in ("records/", "cost/", "otlp.json", "spans/0000000000000001/"):
         text(outsider, f"/traces/{trace}/{path}", 404)
     text(outsider, f"/logs/around/{at}-{digest.hex}/", 404)
     assert "No traces in this time" in text(outsider, "/traces/")

@@ -12,7 +12,7 @@ from django.utils import timezone
 from telemetry.ingest.bodies import take
 from telemetry.pages.chips import Chip, number, parse
 from telemetry.pages.patterns import fold
-from telemetry.pages.waterfall import waterfall
+from telemetry.pages.waterfall import COLUMNS, rows_json, waterfall
 from telemetry.samples.demo_executions import Execution, Hour, body_of
 from telemetry.store.traces import Span
 from tests.records import NOW, scalar
@@ -80,6 +80,14 @@ def test_a_service_whose_clock_is_off_is_moved_into_the_span_that_asked_for_it()
     assert (whole.skew, whole.length) == ({"search": 6}, 10)
     inside = drawn(span("ask", "", 0, 4), span("serve", "ask", 1, 2, service="search", span_kind=2))
     assert inside["serve"].shift == 0
+
+
+def test_the_first_token_of_a_call_is_marked() -> None:
+    given = {"kind": "llm", "attributes_json": '{"ai.response.msToFirstChunk": 250}'}
+    data = rows_json(waterfall([span("a", "", 0, 2, **given), span("b", "a", 0, 1)]))
+    assert isinstance(data["rows"], list)
+    first = [dict(zip(COLUMNS, row, strict=True))["first"] for row in data["rows"]]
+    assert first == [250, None]
 
 
 def test_spans_without_their_parent_stand_at_the_top_and_a_circle_is_cut_open() -> None:
