@@ -10,7 +10,8 @@ import socket
 import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,15 +52,41 @@ def first_start(data: Path) -> Iterator[str]:
     with live_portal(data) as portal:
         send_the_printed_record(portal)
         sign_in(portal, *re.findall(r"sign in as (\S+) with the one-time password (\S+)", portal.output)[0])
-        assert portal.stop() == 0
+        family = portal.family()
+        assert len(family) > 8
+        assert portal.stop(signal.SIGTERM) == 0
+        assert gone(family)
         yield portal.output
 
 
-@pytest.fixture
-def portal(data: Path, first_start: str) -> Iterator[LivePortal]:
-    """A later start on the same folder."""
-    with live_portal(data) as portal:
+@pytest.fixture(scope="module")
+def later_starts(data: Path, first_start: str) -> Iterator[Callable[[], LivePortal]]:
+    """Gives the portal that runs on the folder; starts it where the last one was stopped or killed."""
+    with ExitStack() as starts:
+        running: list[LivePortal] = []
+
+        def portal() -> LivePortal:
+            if not running or running[-1].process.poll() is not None:
+                running.append(starts.enter_context(live_portal(data)))
+            return running[-1]
+
         yield portal
+
+
+@pytest.fixture
+def portal(later_starts: Callable[[], LivePortal]) -> LivePortal:
+    """A later start on the same folder. Who ends it has shown what the next test's start is like after that."""
+    return later_starts()
+
+
+@pytest.fixture(scope="module")
+def stopped(data: Path, later_starts: Callable[[], LivePortal]) -> Path:
+    """The folder of all these portals, which nobody uses any more."""
+    portal = later_starts()
+    family = portal.family()
+    assert portal.stop(signal.SIGINT) == 0
+    assert gone(family)
+    return data
 
 
 def send_the_printed_record(portal: LivePortal) -> None:
@@ -84,7 +111,15 @@ def sign_in(portal: LivePortal, name: str, password: str) -> None:
 
 def gone(processes: list[psutil.Process]) -> bool:
     """None of them runs any more (a zombie whose parent is not ours to judge counts as ended)."""
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+    return not any(runs(process) for process in processes)
+
+
+def runs(process: psutil.Process) -> bool:
+    """The process is there and no zombie."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def evaluated_after(portal: LivePortal, moment: datetime) -> bool:
@@ -130,34 +165,15 @@ def test_later_start_prints_no_secret_and_everything_works(portal: LivePortal, f
     assert set(checks) == {"database", "store", "evaluate", "rules"}
 
 
-@pytest.mark.parametrize("what", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_everything(portal: LivePortal, what: signal.Signals) -> None:
-    family = portal.family()
-    assert len(family) > 8
-    assert portal.stop(what) == 0
-    assert gone(family)
-
-
-def test_kill_of_the_supervisor_takes_all_along_and_the_next_start_recovers(portal: LivePortal, data: Path) -> None:
-    family = portal.family()
-    portal.process.kill()
-    portal.process.wait()
-    wait_until(lambda: gone(family), 30, "the end of the children")
-    with live_portal(data) as after:
-        wait_until(lambda: ready(after), 40, "readiness")
-
-
-def test_kill_of_supervisor_and_leaders_at_once_leaves_nothing_after_the_next_start(
-    portal: LivePortal, data: Path
-) -> None:
-    family = portal.family()
-    leaders = [portal.leader_of(word) for word in ("granian", "worker", "beat", "postgres")]
-    for process in [psutil.Process(portal.process.pid), *leaders]:
-        process.kill()
-    portal.process.wait()
-    with live_portal(data) as after:
-        assert gone(family)
-        wait_until(lambda: ready(after), 40, "readiness")
+def test_a_second_up_on_the_same_data_is_refused_with_one_line(portal: LivePortal, data: Path) -> None:
+    refused = run_up("--data", str(data), "--port", "0" + str(int(portal.url.rpartition(":")[2]) + 1))
+    assert refused.returncode == 1
+    assert re.fullmatch(
+        rf"portal: postgres already runs on the data folder {re.escape(str(data))}"
+        rf" \(process {portal.process.pid}\); .*\n",
+        refused.stderr,
+    )
+    assert portal.get("/healthz")
 
 
 def test_a_killed_child_is_started_again_and_the_others_live_on(portal: LivePortal) -> None:
@@ -176,15 +192,32 @@ def test_a_killed_child_is_started_again_and_the_others_live_on(portal: LivePort
     wait_until(lambda: evaluated_after(portal, done), 60, "a heartbeat after all that")
 
 
-def test_a_second_up_on_the_same_data_is_refused_with_one_line(portal: LivePortal, data: Path) -> None:
-    refused = run_up("--data", str(data), "--port", "0" + str(int(portal.url.rpartition(":")[2]) + 1))
-    assert refused.returncode == 1
-    assert re.fullmatch(
-        rf"portal: postgres already runs on the data folder {re.escape(str(data))}"
-        rf" \(process {portal.process.pid}\); .*\n",
-        refused.stderr,
-    )
-    assert portal.get("/healthz")
+def test_kill_of_the_supervisor_takes_all_along_and_the_next_start_recovers(
+    portal: LivePortal, later_starts: Callable[[], LivePortal]
+) -> None:
+    family = portal.family()
+    portal.process.kill()
+    portal.process.wait()
+    wait_until(lambda: gone(family), 60, "the end of the children")
+    after = later_starts()
+    wait_until(lambda: ready(after), 40, "readiness")
+
+
+def test_kill_of_supervisor_and_leaders_at_once_leaves_nothing_after_the_next_start(
+    portal: LivePortal, later_starts: Callable[[], LivePortal]
+) -> None:
+    family = portal.family()
+    leaders = [portal.leader_of(word) for word in ("granian", "worker", "beat", "postgres")]
+    for process in [psutil.Process(portal.process.pid), *leaders]:
+        process.kill()
+    portal.process.wait()
+    after = later_starts()
+    assert gone(family)
+    wait_until(lambda: ready(after), 40, "readiness")
+
+
+def test_ctrl_c_stops_everything(stopped: Path) -> None:
+    assert not (stopped / "postgres" / "postmaster.pid").exists()
 
 
 def test_a_port_in_use_is_refused_with_one_line(tmp_path: Path) -> None:
@@ -272,22 +305,22 @@ def test_with_a_database_url_nothing_is_embedded_and_roles_run_alone(folder: Pat
         assert not (data / "postgres").exists()
 
 
-def test_roles_alone_find_the_embedded_postgres_of_their_data_folder(data: Path, first_start: str) -> None:
-    with live_portal(data, "--only", "postgres"), live_portal(data, "--only", "web") as web:
+def test_roles_alone_find_the_embedded_postgres_of_their_data_folder(stopped: Path) -> None:
+    with live_portal(stopped, "--only", "postgres"), live_portal(stopped, "--only", "web") as web:
         assert json.loads(web.get("/readyz?check=store"))["checks"]["store"]["detail"] == "in Postgres"
 
 
-def test_without_the_embedded_postgres_a_role_alone_says_so(data: Path, first_start: str) -> None:
-    refused = run_up("--data", str(data), "--only", "worker", PORTAL_DATABASE_WAIT="0")
+def test_without_the_embedded_postgres_a_role_alone_says_so(stopped: Path) -> None:
+    refused = run_up("--data", str(stopped), "--only", "worker", PORTAL_DATABASE_WAIT="0")
     assert refused.returncode == 1
     assert refused.stderr.endswith("; is `up` with postgres running on this data folder?\n")
     assert refused.stderr.count("\n") == 1
 
 
-def test_the_end_of_make_stops_everything_and_make_run_again_recovers_at_once(data: Path, first_start: str) -> None:
+def test_the_end_of_make_stops_everything_and_make_run_again_recovers_at_once(stopped: Path) -> None:
     port = free_port()
-    command = ["make", "-s", "-C", str(ROOT), "run", f"ARGS=--data {data} --port {port}"]
-    log = data.parent / "make.log"
+    command = ["make", "-s", "-C", str(ROOT), "run", f"ARGS=--data {stopped} --port {port}"]
+    log = stopped.parent / "make.log"
 
     def start() -> LivePortal:
         with log.open("wb") as output:
