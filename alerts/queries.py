@@ -209,7 +209,7 @@ def alert_detail(alert_id: int, workspaces: Collection[str] | None = None) -> Al
     """Raises Alert.DoesNotExist, also for one that a reader of these workspaces may not see."""
     alert = _alerts(workspaces).get(pk=alert_id)
     deliveries = (
-        Delivery.objects.filter(tells_of([alert.pk]))
+        Delivery.objects.filter(tells_of([alert.pk]), owned(workspaces, "channel__workspace"))
         .select_related("flip", "channel")
         .prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("number")))
     )

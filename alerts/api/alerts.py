@@ -18,7 +18,7 @@ from alerts.models import Alert, Delivery, DeliveryAttempt, Flip, Severity, Stat
 from alerts.notify.acknowledge import acknowledge, may_acknowledge, unacknowledge
 from alerts.notify.retry import send_again
 from alerts.queries import seen_by
-from core.accounts.ownership import changer_of
+from core.accounts.ownership import changer_of, owned
 from core.api.errors import Conflict
 from core.api.fields import SampleValue, Texts
 from core.api.filters import Filters
@@ -209,8 +209,9 @@ class Deliveries(mixins.RetrieveModelMixin, Growing[Delivery]):
     filterset_class = DeliveryFilter
 
     def get_queryset(self) -> QuerySet[Delivery]:
-        """Of the alerts that the caller sees."""
-        return super().get_queryset().filter(alert__in=seen_alerts(self.slugs))
+        """Of the alerts that the caller sees, by channels of theirs and of the portal."""
+        of_seen = owned(self.slugs, "channel__workspace")
+        return super().get_queryset().filter(of_seen, alert__in=seen_alerts(self.slugs))
 
     @extend_schema(request=None, responses=DeliverySerializer)
     @action(detail=True, methods=["post"])

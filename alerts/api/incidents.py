@@ -11,7 +11,7 @@ from django.db.models import Prefetch, QuerySet
 from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.helpers import forced_singular_serializer
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied, ValidationError
@@ -22,6 +22,7 @@ from alerts.incidents import actions, edits, queries, silences
 from alerts.incidents.access import require_silence, visible_silences
 from alerts.incidents.alertmanager_file import editable_file, import_file
 from alerts.incidents.branches import branch_text, remove_branch, save_branch
+from alerts.incidents.mixed import colleagues, hide_others, marked, seen_events
 from alerts.incidents.models import Incident, IncidentEvent, Silence
 from alerts.incidents.muting import matchers_of
 from alerts.incidents.resolve import MAX_OUTCOME, resolve
@@ -59,7 +60,7 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
     acknowledged_by: Any = serializers.SlugRelatedField(slug_field="username", read_only=True, allow_null=True)
     owner: Any = serializers.SlugRelatedField(slug_field="username", read_only=True, allow_null=True)
     resolved_by: Any = serializers.SlugRelatedField(slug_field="username", read_only=True, allow_null=True)
-    events = EventSerializer(many=True, read_only=True)
+    events = serializers.SerializerMethodField()
 
     class Meta:
         model = Incident
@@ -83,6 +84,16 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
             "events",
         )
         read_only_fields = fields
+
+    @extend_schema_field(EventSerializer(many=True))
+    def get_events(self, incident: Incident) -> Any:
+        """What the caller may see of it."""
+        return EventSerializer(seen_events(incident, incident.events.all(), self.context["colleagues"]), many=True).data
+
+    def to_representation(self, instance: Incident) -> dict[str, Any]:
+        """Without people whom the caller may not see."""
+        hide_others(instance, self.context["colleagues"])
+        return super().to_representation(instance)
 
 
 class IncidentFilter(Filters):
@@ -143,7 +154,12 @@ class Incidents(mixins.RetrieveModelMixin, Growing[Incident]):
 
     def get_queryset(self) -> QuerySet[Incident]:
         """Those with an alert that the caller sees."""
-        return super().get_queryset().filter(pk__in=queries.visible_incidents(self.slugs).values("pk"))
+        found = super().get_queryset().filter(pk__in=queries.visible_incidents(self.slugs).values("pk"))
+        return marked(found, self.slugs)
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        """With the caller's colleagues."""
+        return {**super().get_serializer_context(), "colleagues": colleagues(self.slugs)}
 
     def to_change(self) -> Incident:
         """The incident, for an operator of its first alert's workspace. Raises PermissionDenied."""
@@ -195,7 +211,7 @@ class Incidents(mixins.RetrieveModelMixin, Growing[Incident]):
         incident, asked = self.to_change(), OwnerSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         name = asked.validated_data["owner"]
-        slug = queries.incident_row(incident).lead.labels.get("workspace")
+        slug = queries.incident_row(incident, self.slugs).lead.labels.get("workspace")
         workspace = Workspace.objects.filter(slug=slug).first() if slug else None
         person = eligible(workspace).filter(username=name).first() if name else None
         if name and person is None:
@@ -220,7 +236,7 @@ class Incidents(mixins.RetrieveModelMixin, Growing[Incident]):
         """Say that a step of the runbook was done, or was not."""
         incident, asked = self.to_change(), TickSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        runbook = queries.incident_row(incident).lead.rule.runbook
+        runbook = queries.incident_row(incident, self.slugs).lead.rule.runbook
         given = asked.validated_data
         if runbook is None or given["step"] not in steps_of(runbook_detail(runbook.slug).version.text):
             raise ValidationError({"step": ["is not in the runbook"]})

@@ -110,6 +110,11 @@ class Incident(models.Model):
     def __str__(self) -> str:
         return f"incident {self.pk}: {self.key}"
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it has alerts that its reader may not see, as queries for a reader say."""
+        return bool(getattr(self, "has_others", False))
+
     def is_snoozed(self, now: dt.datetime) -> bool:
         """Whether it is quiet until later."""
         return self.snoozed_until is not None and now < self.snoozed_until

@@ -59,6 +59,10 @@ class Policy:
             labels = {"alertname": alert.labels.get("alertname", "")}
             # Two rules may give one alertname by their labels; each has its own channels.
             key = f"{{}}/{{rule={alert.rule_id}}}:{{alertname={labels['alertname']!r}}}"
+            if workspace := alert.labels.get("workspace"):
+                # What one team does with its alerts concerns no other.
+                labels["workspace"] = workspace
+                key = f"{key[:-1]}, workspace={workspace!r}}}"
             return [Place(digest_of(key, ""), key, "", labels, AT_ONCE)]
         found = {}
         for route in route_of(self.configuration.root, alert.labels):

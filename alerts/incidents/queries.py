@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from alerts.incidents.branches import seen
+from alerts.incidents.mixed import colleagues, hide_others, marked, of_seen_channels, seen_events
 from alerts.incidents.models import Incident, IncidentEvent, Member
 from alerts.incidents.policy import AT_ONCE, CHANNELS, Policy, current_policy
 from alerts.models import Alert, Channel, Delivery, DeliveryAttempt, EscalationPolicy, Flip
-from alerts.queries import SEVERITY_ORDER, seen_by
+from alerts.queries import SEVERITY_ORDER, seen_by, tells_of
 from alerts.routing.durations import write_duration
 from alerts.routing.matchers import Matcher, Matchers, quote
 from alerts.routing.tree import EVERYTHING, Route, Step, explain, summary
@@ -102,12 +103,15 @@ def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: d
         .order_by("alert__ended_at", "-alert__fired_at", "id")[:SHOWN]
     )
     members.sort(key=lambda member: member.alert.ended_at is not None)
+    people = colleagues(workspaces)
     deliveries = (
-        Delivery.objects.filter(incident=incident)
+        _deliveries(incident, workspaces, people)
         .select_related("flip", "channel")
         .prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("number")))
         .order_by("-id")[:SHOWN]
     )
+    hide_others(incident, people)
+    events = seen_events(incident, incident.events.order_by("-at", "-id")[: 4 * SHOWN], people)
     flips = Flip.objects.filter(alert__in=[member.alert_id for member in members]).select_related("alert__rule")
     policy = current_policy()
     lead = row.lead
@@ -116,16 +120,26 @@ def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: d
         row,
         members,
         list(reversed(deliveries)),
-        list(reversed(incident.events.order_by("-at", "-id")[: 4 * SHOWN])),
+        list(reversed(events)),
         list(flips.order_by("-at", "-id")[: 2 * SHOWN]),
         steps,
         _why(incident, members, policy, now),
     )
 
 
-def incident_row(incident: Incident) -> IncidentRow:
-    """The incident as those see it who got its message: whole."""
-    return _rows([incident], None)[0]
+def _deliveries(incident: Incident, workspaces: Collection[str] | None, people: Collection[int]) -> QuerySet[Delivery]:
+    """What was sent of the incident, as far as a reader of these workspaces, whose colleagues these are, may see it."""
+    found = Delivery.objects.filter(incident=incident)
+    if not incident.is_mixed:
+        return found
+    visible = Member.objects.filter(incident=incident, alert__in=Alert.objects.filter(seen_by(workspaces)))
+    ids = list(visible.values_list("alert_id", flat=True))
+    return found.filter(tells_of(ids), of_seen_channels(workspaces, people))
+
+
+def incident_row(incident: Incident, workspaces: Collection[str] | None = None) -> IncidentRow:
+    """The incident as a reader of these workspaces sees it; whole (None) for those who got its message."""
+    return _rows([incident], workspaces)[0]
 
 
 def route_rows(policy: Policy, labels: dict[str, str] | None, workspaces: Collection[str] | None) -> list[RouteRow]:
@@ -162,7 +176,8 @@ def route_rows(policy: Policy, labels: dict[str, str] | None, workspaces: Collec
 def visible_incidents(workspaces: Collection[str] | None) -> QuerySet[Incident]:
     """Incidents with an alert that a reader of these workspaces (None: all) may see."""
     visible = Alert.objects.filter(seen_by(workspaces))
-    return Incident.objects.filter(Exists(Member.objects.filter(incident=OuterRef("pk"), alert__in=visible)))
+    found = Incident.objects.filter(Exists(Member.objects.filter(incident=OuterRef("pk"), alert__in=visible)))
+    return marked(found, workspaces)
 
 
 def _rows(

@@ -9,8 +9,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import OuterRef, Subquery
+from django.db.models import Case, OuterRef, Subquery, When
 
+from alerts.incidents.mixed import colleagues, hide_others
 from alerts.incidents.models import Incident, IncidentEvent
 from alerts.incidents.queries import IncidentDetail, visible_incidents
 from core.ui.durations import format_long
@@ -58,9 +59,17 @@ def ticked_steps(runbook: str, events: Sequence[IncidentEvent]) -> list[Step]:
 def incidents_alike(incident: Incident, workspaces: Collection[str] | None) -> list[Incident]:
     """The newest closed incidents of the same group, each with `last_comment`."""
     comments = IncidentEvent.objects.filter(incident=OuterRef("pk"), kind=Kind.COMMENT).order_by("-at", "-id")
+    people = colleagues(workspaces)
+    own = comments.filter(author__in=people)
     past = visible_incidents(workspaces).filter(digest=incident.digest, closed_at__isnull=False).exclude(pk=incident.pk)
-    found = past.annotate(last_comment=Subquery(comments.values("text")[:1])).select_related("resolved_by")
-    return list(found.order_by("-opened_at")[:ALIKE])
+    last = Case(
+        When(has_others=True, then=Subquery(own.values("text")[:1])), default=Subquery(comments.values("text")[:1])
+    )
+    found = past.annotate(last_comment=last).select_related("resolved_by", "acknowledged_by", "owner")
+    incidents: list[Incident] = list(found.order_by("-opened_at")[:ALIKE])
+    for one in incidents:
+        hide_others(one, people)
+    return incidents
 
 
 def write_up(

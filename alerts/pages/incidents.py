@@ -71,7 +71,7 @@ def detail(request: HttpRequest, incident_id: int) -> HttpResponse:
         "lead": found.row.lead,
         "is_snoozed": found.row.incident.is_snoozed(timezone.now()),
         "events": incident_timeline(found),
-        "escalations": escalation_rows(found.row.incident),
+        "escalations": [] if found.row.incident.is_mixed else escalation_rows(found.row.incident),
         "duties": duties(slugs, timezone.now()),
         "steps": write_up.ticked_steps(runbook.version.text, found.events) if runbook else [],
         "alike": write_up.incidents_alike(found.row.incident, slugs),
