@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Case, Count, Exists, F, Max, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from alerts.evaluation.schedule import is_stalled
@@ -32,7 +32,10 @@ from core.accounts.ownership import owned, sees_every_workspace
 
 PAGE = 50
 FLAPS, FLAPPING_SHOWN = 4, 5
+SHOWN_OF_RULE = 20
 SEVERITY_ORDER = {"critical": 0, "warning": 1, "info": 2}
+BY_SEVERITY = Case(*(When(rule__severity=name, then=place) for name, place in SEVERITY_ORDER.items()), default=3)
+FIRES_AT = F("active_at") + F("rule__for_seconds") * Value(dt.timedelta(seconds=1))
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,14 @@ class Flapping:
 
 @dataclass(frozen=True)
 class RuleDetail:
-    """A rule with its expanded expression, its condition split for a chart (None without a comparison), alerts,
-    edits and what flaps."""
+    """A rule with its expanded expression, its condition split for a chart (None without a comparison), some of its
+    alerts, how many are open, its edits and what flaps."""
 
     rule: Rule
     expr: str
     comparison: Comparison | None
     open_alerts: list[Alert]
+    open_count: int
     past_alerts: list[Alert]
     changes: list[RuleChange]
     channels: list[Channel]
@@ -135,18 +139,15 @@ def _alerts(workspaces: Collection[str] | None = None) -> QuerySet[Alert]:
     return Alert.objects.filter(seen_by(workspaces)).select_related("rule__group", "rule__runbook", "acknowledged_by")
 
 
-def firing(workspaces: Collection[str] | None = None) -> list[Alert]:
-    """Alerts that fire, worst and longest first."""
-    alerts = _alerts(workspaces).filter(state=State.FIRING).order_by("fired_at", "id")
-    return sorted(alerts, key=lambda alert: SEVERITY_ORDER.get(alert.rule.severity, 3))
+def firing(workspaces: Collection[str] | None = None, most: int | None = None) -> list[Alert]:
+    """Alerts that fire, worst and longest first; at `most` so many."""
+    alerts = _alerts(workspaces).filter(state=State.FIRING).order_by(BY_SEVERITY, "fired_at", "id")
+    return list(alerts[:most])
 
 
-def pending(workspaces: Collection[str] | None = None) -> list[Alert]:
+def pending(workspaces: Collection[str] | None = None, most: int | None = None) -> list[Alert]:
     """Alerts whose condition holds, but not long enough yet; the one that fires next is first."""
-    return sorted(
-        _alerts(workspaces).filter(state=State.PENDING),
-        key=lambda alert: alert.active_at + dt.timedelta(seconds=alert.rule.for_seconds),
-    )
+    return list(_alerts(workspaces).filter(state=State.PENDING).order_by(FIRES_AT, "id")[:most])
 
 
 def counts(workspaces: Collection[str] | None = None) -> Counts:
@@ -250,12 +251,16 @@ def rule_detail(rule_id: int, workspaces: Collection[str] | None = None, *, now:
     except (ExpressionError, ValueError):
         expr, comparison = rule.expr, None
     alerts = _alerts(workspaces).filter(rule=rule)
+    opened = alerts.filter(state__in=OPEN_STATES)
     return RuleDetail(
         rule,
         expr,
         comparison,
-        list(alerts.filter(state__in=OPEN_STATES).order_by("-state", "active_at")),
-        list(alerts.filter(fired_at__isnull=False).exclude(state__in=OPEN_STATES).order_by("-fired_at")[:20]),
+        list(opened.order_by("state", "active_at", "id")[:SHOWN_OF_RULE]),
+        opened.count(),
+        list(
+            alerts.filter(fired_at__isnull=False).exclude(state__in=OPEN_STATES).order_by("-fired_at")[:SHOWN_OF_RULE]
+        ),
         list(rule.changes.select_related("author")[:50]),
         recipients(rule, list(Channel.objects.all())),
         flapping(rule, alerts, now),

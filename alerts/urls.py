@@ -31,6 +31,7 @@ urlpatterns = [
     path("rules/groups/<int:group_id>/", groups.edit, name="rule-group"),
     path("rules/groups/<int:group_id>/delete", groups.delete, name="rule-group-delete"),
     path("rules/<int:rule_id>/", rules.detail, name="rule"),
+    path("rules/<int:rule_id>/alerts/", alerts.of_rule, name="rule-alerts"),
     path("rules/<int:rule_id>/enable", rules.enable, name="rule-enable"),
     path("rules/<int:rule_id>/delete/", rules.delete, name="rule-delete"),
     path("rules/<int:rule_id>/undo/<int:version>", rules.undo, name="rule-undo"),

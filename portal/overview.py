@@ -17,9 +17,9 @@ from core.accounts import permissions
 from core.accounts.time_zones import zone_of
 from core.ui import time_range as ranges
 from core.ui.numbers import count
-from usage.boards import model_table, queries, tiles
+from usage.boards import queries, tiles
 from usage.boards.declarations import OVERVIEW
-from usage.boards.views import KEY_LATE_AFTER, answer, board_panels
+from usage.boards.views import KEY_LATE_AFTER, answer, board_panels, models_listed
 from usage.ingest import spool
 from usage.samples import demo
 
@@ -78,8 +78,9 @@ def page(request: HttpRequest) -> HttpResponse:
     time_range = ranges.parse(request.GET, now)
     calls = queries.Rollups("llm_call", scope.slugs, now)
     sort = request.GET.get("sort", "cost")
-    firing, pending = alerts.queries.firing(scope.slugs), alerts.queries.pending(scope.slugs)
-    shown = [*firing, *pending][:MAX_ALERTS]
+    firing = alerts.queries.firing(scope.slugs, MAX_ALERTS)
+    shown = [*firing, *alerts.queries.pending(scope.slugs, MAX_ALERTS - len(firing))]
+    counts = alerts.queries.counts(scope.slugs)
     notified = alerts.queries.notified(shown)
     context = {
         "scope": scope,
@@ -90,12 +91,11 @@ def page(request: HttpRequest) -> HttpResponse:
         "demo": demo.running(now),
         "may_operate": permissions.may_operate(request.user),
         "tiles": tiles.overview(calls, time_range, now, zone_of(scope.slugs)),
-        "models": model_table.rows(calls, time_range, queries.colours_by_value("model"), sort),
+        "models": models_listed(request, calls, time_range, sort),
         "is_empty": calls.is_empty,
-        "firing": firing,
-        "pending": pending,
+        "counts": counts,
         "attention": [(alert, count(alert.value), notified.get(alert.pk, [])) for alert in shown],
-        "not_shown": len(firing) + len(pending) - len(shown),
+        "not_shown": counts.firing + counts.pending - len(shown),
         "duties": duties(scope.slugs, now),
         "panels": board_panels(OVERVIEW, scope, time_range),
         "base_url": settings.PORTAL.public_url,

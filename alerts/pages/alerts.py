@@ -9,22 +9,23 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from alerts import queries
 from alerts.evidence import origins, traces
-from alerts.models import Alert
+from alerts.models import Alert, Rule
 from alerts.notify import acknowledge
-from alerts.pages import evidence
+from alerts.pages import evidence, open_alerts
 from alerts.pages.forms import HistoryForm
 from alerts.pages.timeline import timeline
 from alerts.queries import SEVERITY_ORDER
 from alerts.rules.expression import ExpressionError
 from alerts.runbooks import html
 from core.accounts import permissions
+from core.accounts.ownership import owned
 from core.ui import time_range as ranges
 from promql import PromQLError
 
@@ -37,7 +38,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """Firing first, then pending, then the history of the range."""
     scope, time_range = permissions.scope_of(request.user, request.GET), ranges.parse(request.GET, timezone.now())
     if request.GET.get("part") == "open":
-        return render(request, "alerts/_open.html", open_alerts(request, scope))
+        return render(request, "alerts/_open.html", open_context(request, scope))
     form = HistoryForm(request.GET, workspaces=permissions.scope_of(request.user, {}).slugs)
     wanted = form.wanted(
         since=dt.datetime.fromtimestamp(time_range.start_ms / 1000, dt.UTC),
@@ -46,7 +47,7 @@ def page(request: HttpRequest) -> HttpResponse:
     )
     history = queries.history(wanted, form.page)
     context = {
-        **open_alerts(request, scope),
+        **open_context(request, scope),
         "scope": scope,
         "time_range": time_range,
         "form": form,
@@ -71,18 +72,27 @@ def meanwhile(request: HttpRequest) -> HttpResponse:
     return render(request, "alerts/_meanwhile.html", context)
 
 
-def open_alerts(request: HttpRequest, scope: permissions.Scope) -> dict[str, Any]:
+def open_context(request: HttpRequest, scope: permissions.Scope) -> dict[str, Any]:
     """What the upper part of the page shows."""
-    firing, pending = queries.firing(scope.slugs), queries.pending(scope.slugs)
+    found = open_alerts.open_alerts(scope.slugs)
     return {
-        "firing": firing,
-        "pending": pending,
+        "open": found,
         "counts": queries.counts(scope.slugs),
-        "notified": queries.notified(firing),
+        "notified": queries.notified(found.firing),
         "may_operate": permissions.may_operate(request.user),
         "last_evaluation": queries.last_evaluation(),
         "stalled": queries.stalled_groups(timezone.now()),
     }
+
+
+@login_required
+@require_GET
+def of_rule(request: HttpRequest, rule_id: int) -> HttpResponse:
+    """The open alerts of one rule, page by page."""
+    scope = permissions.scope_of(request.user, {})
+    rule = get_object_or_404(Rule.objects.filter(owned(scope.slugs)), pk=rule_id)
+    context = {"rule": rule, "alerts": open_alerts.of_rule(rule, scope.slugs, request.GET)}
+    return render(request, "alerts/rule_alerts.html", context)
 
 
 def find(request: HttpRequest, alert_id: int) -> queries.AlertDetail:
@@ -162,7 +172,7 @@ def give_back(request: HttpRequest, alert_id: int) -> HttpResponse:
 def back(request: HttpRequest, alert: Alert) -> HttpResponse:
     """The list in place for htmx on it, else the page that asked, else the alert."""
     if request.headers.get("HX-Target") == "open-alerts":
-        return render(request, "alerts/_open.html", open_alerts(request, permissions.scope_of(request.user, {})))
+        return render(request, "alerts/_open.html", open_context(request, permissions.scope_of(request.user, {})))
     target = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
     return redirect(target) if target and safe else redirect("alert", alert.pk)

@@ -14,6 +14,7 @@ from core.accounts import ownership, permissions
 from core.accounts.time_zones import zone_of
 from core.api.editions import Outdated, editing
 from core.ui import time_range as ranges
+from core.ui.listing import listing
 from usage.boards import costs, queries
 from usage.boards.budget_edits import BudgetForm, delete_budget, save_budget
 from usage.boards.declarations import COST
@@ -31,6 +32,7 @@ def page(request: HttpRequest) -> HttpResponse:
     calls = queries.Rollups("llm_call", scope.slugs, now)
     sort = request.GET.get("sort", "today")
     zone = zone_of(scope.slugs)
+    rows = costs.by_team_and_model(calls, now, zone, queries.colours_by_value("model"), sort)
     context = {
         "scope": scope,
         "zone": zone.key,
@@ -38,7 +40,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "panels": board_panels(COST, scope, time_range),
         "sort": sort,
         "tiles": costs.tiles(calls, time_range, now, zone),
-        "rows": costs.by_team_and_model(calls, now, zone, queries.colours_by_value("model"), sort),
+        "rows": listing(rows, request.GET, lambda row: f"{row.team} {row.model}"),
         "budgets": costs.budget_states(calls, scope.slugs, now),
         "changer": ownership.changer_of(request.user),
         "may_operate": permissions.may_operate(request.user),

@@ -20,6 +20,7 @@ from core.charts.units import UNITS
 from core.ui import time_range as ranges
 from core.ui.csv_file import CsvFile
 from core.ui.htmx import is_partial
+from core.ui.listing import Listing, listing
 from core.ui.time_range import TimeRange
 from promql import PromQLError, Result, UnavailableError
 from usage.boards import figures, gaps, model_table, queries, tool_table
@@ -139,6 +140,14 @@ def _page(request: HttpRequest, board: Board) -> tuple[permissions.Scope, TimeRa
     return scope, time_range, {"scope": scope, "time_range": time_range, "panels": panels}
 
 
+def models_listed(
+    request: HttpRequest, calls: queries.Rollups, time_range: TimeRange, sort: str
+) -> Listing[model_table.ModelRow]:
+    """The page of the table of models that the request asks for."""
+    rows = model_table.rows(calls, time_range, queries.colours_by_value("model"), sort)
+    return listing(rows, request.GET, lambda row: f"{row.model} {row.provider}")
+
+
 @login_required
 @require_GET
 def coverage(request: HttpRequest) -> HttpResponse:
@@ -150,7 +159,7 @@ def coverage(request: HttpRequest) -> HttpResponse:
     found = gaps.gaps(calls, time_range)
     context |= {
         "sort": sort,
-        "models": model_table.rows(calls, time_range, queries.colours_by_value("model"), sort),
+        "models": models_listed(request, calls, time_range, sort),
         "gaps": found,
         "open_gaps": [gap for gap in found if gap.is_open],
         "keys": queries.keys_in_use(scope.slugs),
@@ -167,7 +176,7 @@ def providers(request: HttpRequest) -> HttpResponse:
     scope, time_range, context = _page(request, PROVIDERS)
     calls = queries.Rollups("llm_call", scope.slugs, timezone.now())
     sort = request.GET.get("sort", "calls")
-    context |= {"sort": sort, "models": model_table.rows(calls, time_range, queries.colours_by_value("model"), sort)}
+    context |= {"sort": sort, "models": models_listed(request, calls, time_range, sort)}
     return answer(request, "usage/providers.html", context)
 
 
@@ -178,5 +187,6 @@ def tools(request: HttpRequest) -> HttpResponse:
     scope, time_range, context = _page(request, TOOLS)
     calls = queries.Rollups("tool_call", scope.slugs, timezone.now())
     sort = request.GET.get("sort", "p95")
-    context |= {"sort": sort, "tools": tool_table.rows(calls, time_range, sort)}
+    rows = tool_table.rows(calls, time_range, sort)
+    context |= {"sort": sort, "tools": listing(rows, request.GET, lambda row: f"{row.tool} {row.server}")}
     return answer(request, "usage/tools.html", context)

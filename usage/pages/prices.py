@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from core.accounts import permissions
 from core.accounts.ownership import changer_of
 from core.api.editions import Outdated, editing
+from core.ui.listing import listing
 from usage.models import Price
 from usage.pages import price_queries
 from usage.pages.forms import PriceForm
@@ -26,7 +27,7 @@ def page(request: HttpRequest) -> HttpResponse:
     models = price_queries.models_seen(scope.slugs, timezone.now())
     context = {
         "scope": scope,
-        "models": models,
+        "models": listing(models, request.GET, lambda model: f"{model.model} {model.provider}"),
         "unpriced": [model for model in models if model.unpriced],
         "without": [model for model in models if not model.source],
         "prices": price_queries.operator_prices(),

@@ -49,7 +49,7 @@ def typed(**changes: object) -> dict[str, object]:
 def test_models_without_a_price_come_first_with_their_calls(people: People) -> None:
     send(people, ("openai", "gpt-5"), ("acme", "llama-4"))
     answer = browser_of(people.teammate).get("/prices/")
-    models = answer.context["models"]
+    models = answer.context["models"].rows
     assert [(one.model, one.calls, one.unpriced, one.source) for one in models] == [
         ("llama-4", 1, 1, ""),
         ("gpt-5", 1, 0, "genai-prices:openai/gpt-5"),
@@ -74,7 +74,7 @@ def test_a_price_that_is_added_prices_what_comes_next(people: People) -> None:
     price = Price.objects.get()
     assert price.created_by == people.owner
     send(people, ("acme", "llama-4"))
-    model = owner.get("/prices/").context["models"][0]
+    model = owner.get("/prices/").context["models"].rows[0]
     assert (model.cost_usd, model.unpriced, model.price_id) == (0.5, 0, price.pk)
     assert (model.input_usd, model.cached_usd, model.output_usd) == pytest.approx((0.5, 0.5, 1.5))
 
