@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from typing import Any
 
 import django_filters
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404
 from django.utils import timezone
-from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
@@ -18,10 +16,8 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from alerts.incidents import actions, edits, queries, silences
+from alerts.incidents import actions, queries, silences
 from alerts.incidents.access import require_silence, visible_silences
-from alerts.incidents.alertmanager_file import editable_file, import_file
-from alerts.incidents.branches import branch_text, remove_branch, save_branch
 from alerts.incidents.mixed import colleagues, hide_others, marked, seen_events
 from alerts.incidents.models import Incident, IncidentEvent, Silence
 from alerts.incidents.muting import matchers_of
@@ -31,9 +27,7 @@ from alerts.models import Severity
 from alerts.notify.acknowledge import may_acknowledge
 from alerts.oncall.schedules import eligible
 from alerts.queries import runbook_detail
-from alerts.routing.configuration import ConfigurationError
 from alerts.routing.matchers import MatcherError, Matchers, parse_matchers, written
-from core.accounts import permissions
 from core.accounts.models import Workspace
 from core.accounts.ownership import changer_of
 from core.api.errors import Conflict
@@ -349,96 +343,3 @@ class Silences(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.CreateMo
         require_silence(changer_of(self.actor), matchers_of(silence))
         silences.expire_silence(silence, timezone.now())
         return Response(self.get_serializer(self.get_object()).data)
-
-
-class BranchSerializer(serializers.Serializer[Any]):
-    """Which part of the routing."""
-
-    workspace = serializers.SlugRelatedField(
-        slug_field="slug",
-        queryset=Workspace.objects.all(),
-        allow_null=True,
-        required=False,
-        default=None,
-        help_text="The branch of this workspace, by slug; null: all of it.",
-    )
-
-
-class RoutingSerializer(BranchSerializer):
-    """The routing in force, as an Alertmanager configuration in YAML whose receivers name channels; empty: each rule
-    chooses. Of a workspace's branch: its `route` and `receivers`."""
-
-    text = serializers.CharField(max_length=1_000_000, trim_whitespace=False)
-    left_out = serializers.ListField(
-        child=serializers.CharField(), read_only=True, help_text="What of an imported file has no meaning here."
-    )
-
-
-ONE_ROUTING = forced_singular_serializer(RoutingSerializer)  # type: ignore[no-untyped-call]
-
-
-@extend_schema(tags=["alerts"])
-class Routing(Resource[Any]):
-    """How notifications are routed. The tree is the whole portal's; each workspace's operators have a branch of it,
-    after the portal's own."""
-
-    queryset = Silence.objects.none()
-    serializer_class = RoutingSerializer
-    filter_backends = ()
-    pagination_class = None
-
-    is_scoped = True
-
-    def to_change(self) -> Workspace | None:
-        """Whose branch is asked for, None: all of it; for who may change that. Raises PermissionDenied, and Http404 for
-        a workspace that the caller does not see."""
-        asked = BranchSerializer(data=self.request.data)
-        asked.is_valid(raise_exception=True)
-        workspace: Workspace | None = asked.validated_data["workspace"]
-        if workspace is not None and not permissions.visible(self.actor).filter(pk=workspace.pk).exists():
-            raise Http404("No such workspace.")
-        changer_of(self.actor).require(workspace.pk if workspace else None)
-        return workspace
-
-    def answer(self, workspace: Workspace | None, left_out: Sequence[str] = ()) -> Response:
-        """What is in force now."""
-        text = branch_text(workspace) if workspace else editable_file(self.slugs)
-        return Response(RoutingSerializer({"workspace": workspace, "text": text, "left_out": left_out}).data)
-
-    @extend_schema(responses=ONE_ROUTING, operation_id="routing_retrieve")
-    def list(self, request: Request) -> Response:
-        """The routing in force, as it is for alerts of the caller's workspaces; with `workspace` that workspace's
-        branch."""
-        chosen = permissions.scope_of(self.actor, request.query_params).chosen
-        return self.answer(Workspace.objects.get(slug=chosen) if chosen else None)
-
-    @extend_schema(responses={200: RoutingSerializer})
-    @action(detail=False, methods=["post"])
-    def apply(self, request: Request) -> Response:
-        """Put an Alertmanager configuration in force, or a workspace's branch; its receivers become channels, or name
-        those that there are."""
-        workspace, asked = self.to_change(), RoutingSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        text, left_out = asked.validated_data["text"], []
-        try:
-            if workspace is not None:
-                save_branch(workspace, text, by=self.actor, now=timezone.now())
-            else:
-                left_out = import_file(text, by=self.actor, now=timezone.now()).left_out
-        except ConfigurationError as error:
-            raise ValidationError({"text": str(error)}) from error
-        return self.answer(workspace, left_out)
-
-    @extend_schema(request=BranchSerializer, responses={204: None})
-    @action(detail=False, methods=["post"])
-    def remove(self, request: Request) -> Response:
-        """Go back to each rule's own choice of channels; with `workspace` take only its branch out of the tree."""
-        workspace = self.to_change()
-        try:
-            if workspace is not None:
-                remove_branch(workspace, by=self.actor, now=timezone.now())
-            else:
-                edits.remove_routing(by=self.actor, now=timezone.now())
-        except ConfigurationError as error:
-            raise ValidationError({"workspace": str(error)}) from error
-        return Response(status=204)

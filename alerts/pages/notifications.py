@@ -6,18 +6,18 @@ import datetime as dt
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from alerts import queries as alert_queries
-from alerts.incidents import edits, silences
-from alerts.incidents.alertmanager_file import editable_file, export_file, import_file
-from alerts.incidents.branches import branch_text, remove_branch, save_branch
+from alerts.incidents import edits, routing_preview, silences
+from alerts.incidents.alertmanager_file import editable_file, export_file
+from alerts.incidents.branches import branch_text, remove_branch
 from alerts.incidents.policy import current_policy
 from alerts.incidents.queries import delivery_counts, recent_label_sets, route_rows
+from alerts.incidents.simulation import compare
 from alerts.oncall.queries import duties
 from alerts.pages.routing_forms import BranchForm, RoutingForm
 from alerts.pages.silences import silence_rows
@@ -107,25 +107,26 @@ def edit(request: HttpRequest) -> HttpResponse:
     text = branch_text(workspace) if workspace else editable_file()
     form = BranchForm if workspace else RoutingForm
     filled = form(request.POST or None, initial={"text": text or (BRANCH if workspace else START)})
-    if request.method == "POST" and filled.is_valid():
+    by, comparison = permissions.person_of(request), None
+    if request.method == "POST" and "preview" in request.POST and filled.is_valid():
         try:
-            left_out = apply(filled.cleaned_data["text"], workspace, permissions.person_of(request))
+            planned = routing_preview.planned(filled.cleaned_data["text"], workspace, by, timezone.now())
+        except ConfigurationError as error:
+            filled.add_error("text", str(error))
+        else:
+            slugs = frozenset({workspace.slug}) if workspace else None
+            comparison = compare(current_policy(), planned, slugs, timezone.now())
+    elif request.method == "POST" and filled.is_valid():
+        try:
+            left_out = routing_preview.apply(filled.cleaned_data["text"], workspace, by, timezone.now())
         except ConfigurationError as error:
             filled.add_error("text", str(error))
         else:
             for line in left_out:
                 messages.warning(request, f"Left out: {line}")
             return redirect("notifications")
-    context = {"form": filled, "is_saved": bool(text), "workspace": workspace}
+    context = {"form": filled, "is_saved": bool(text), "workspace": workspace, "comparison": comparison}
     return render(request, "alerts/routing_edit.html", context)
-
-
-def apply(text: str, workspace: Workspace | None, by: User) -> list[str]:
-    """Put it in force; what of it was left out. ConfigurationError says what is wrong."""
-    if workspace is not None:
-        save_branch(workspace, text, by=by, now=timezone.now())
-        return []
-    return import_file(text, by=by, now=timezone.now()).left_out
 
 
 @permissions.operator_required

@@ -48,7 +48,7 @@ SHARED = {"rule-groups"}
 # What all workspaces share.
 PLATFORM = {"prices"}
 # The routing is the whole portal's.
-PORTAL_ONLY = {"/api/v1/routing/apply", "/api/v1/routing/remove"}
+PORTAL_ONLY = {"/api/v1/routing/apply", "/api/v1/routing/preview", "/api/v1/routing/remove"}
 # Grafana asks for it before it has a key.
 OPEN = {"/api/v1/status/buildinfo"}
 READING_POSTS = {"/api/v1/alerting-rules/backtest"}
