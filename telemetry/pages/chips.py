@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_CHIPS, MAX_LENGTH = 20, 300
+# Whose values are taken as they are: quotes belong to them.
+VERBATIM = ("pattern",)
 _TERM = re.compile(r"\s*([A-Za-z][\w.:/-]*)\s*(>=|<=|!=|=|>|<)\s*(.+?)\s*")
 _TRACE = re.compile(r"[0-9a-fA-F]{32}")
 _NUMBER = re.compile(r"\$?\s*([0-9]*\.?[0-9]+)\s*(\D*)")
@@ -36,7 +38,7 @@ def parse(text: str) -> Chip:
     match = _TERM.fullmatch(text)
     if match is None:
         return Chip("", "", text.strip('"'))
-    return Chip(match[1], match[2], match[3].strip('"'))
+    return Chip(match[1], match[2], match[3] if match[1] in VERBATIM else match[3].strip('"'))
 
 
 def parse_all(texts: Sequence[str]) -> list[Chip]:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from telemetry.pages import patterns
 from telemetry.pages.chips import Chip
 from telemetry.store.ids import span_number, trace_uuid
 from telemetry.store.logs import LEVELS, LogFilters
 
 HINT = "add a filter: a word, severity = warn, service = shop, tenant = acme, trace = id"
-NAMES = ("severity", "service", "trace", "span", "exception")
+NAMES = ("severity", "service", "trace", "span", "exception", "pattern")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ def narrowed(filters: LogFilters, chip: Chip) -> LogFilters:
         if chip.value not in LEVELS or chip.operator not in ("=", ">="):
             raise ValueError(f"write severity = and one of {', '.join(LEVELS)}: that level and all above")
         return replace(filters, severity=LEVELS[chip.value])
+    if chip.name == "pattern" and chip.operator == "=":
+        text = f"{filters.text} {patterns.words_of(chip.value)}".strip()
+        return replace(filters, regex=patterns.regex_of(chip.value), text=text)
     if chip.name == "service" and chip.operator == "!=":
         return replace(filters, without_services=(*filters.without_services, chip.value))
     if chip.operator != "=":

@@ -26,7 +26,7 @@ from telemetry.pages import logs_figure
 from telemetry.pages.addresses import address, own_fields
 from telemetry.pages.chips import Chip, is_trace_id, parse, parse_all
 from telemetry.pages.log_search import HINT, NAMES, LogSearch, search_of
-from telemetry.pages.patterns import patterns_of
+from telemetry.pages.patterns import fold, patterns_of
 from telemetry.pages.span_detail import shown
 from telemetry.pages.trace_search import times
 from telemetry.pages.traces import ShownChip
@@ -69,6 +69,8 @@ def page(request: HttpRequest) -> HttpResponse:
     want = asked(request)
     if request.GET.get("part") == "patterns":
         return render(request, "telemetry/_patterns.html", {"patterns": patterns(request, want)})
+    if request.GET.get("part") == "counts":
+        return render(request, "telemetry/_log_counts.html", counts(want))
     if request.GET.get("part") == "tail":
         return tail(request, want)
     found, place = logs.find_logs(want.search.filters, want.before, SIZE)
@@ -77,7 +79,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "time_range": want.time_range,
         "search": want.search,
         "lines": found,
-        "operated": operated(request),
+        **of_lines(request),
         "older": address(request.GET, before=place.text) if place else "",
         "newest": address(request.GET, before=None) if want.before else "",
         "chips": [
@@ -96,6 +98,13 @@ def page(request: HttpRequest) -> HttpResponse:
         "base_url": settings.PORTAL.public_url,
     }
     return render(request, "telemetry/logs.html", context)
+
+
+def of_lines(request: HttpRequest) -> dict[str, object]:
+    """What lines are shown with: whose content the person may read, and the search without its pattern."""
+    others = [one for one in request.GET.getlist("q") if parse(one).name != "pattern"]
+    alike = address(request.GET, q=others, before=None, part=None, since=None)
+    return {"operated": operated(request), "alike": f"{reverse('logs')}{alike}"}
 
 
 def operated(request: HttpRequest) -> frozenset[str]:
@@ -136,15 +145,23 @@ def patterns(request: HttpRequest, want: Asked) -> list[tuple[object, str]]:
     length = filters.end - filters.start
     before = replace(filters, start=filters.start - length, end=filters.start)
     found = patterns_of(logs.counted_lines(filters), logs.counted_lines(before))
+    others = [chip.text for chip in want.search.chips if chip.name != "pattern"]
     return [
-        (
-            one,
-            address(request.GET, q=[*want.search.texts, f'"{one.phrase}"'], part=None, before=None)
-            if one.phrase
-            else "",
-        )
+        (one, address(request.GET, q=[*others, Chip("pattern", "=", one.text).text], part=None, before=None))
         for one in found
     ]
+
+
+def counts(want: Asked) -> dict[str, object]:
+    """How many lines match, how many of them are errors; about, where they are too many to be counted at once."""
+    found = logs.histogram(want.search.filters, 1)
+    return {
+        "lines": sum(one.records for one in found.bins),
+        "errors": sum(one.errors for one in found.bins),
+        "estimated": found.estimated,
+        "time_range": want.time_range,
+        "kept_days": settings.PORTAL.retention_logs_days,
+    }
 
 
 def tail(request: HttpRequest, want: Asked) -> HttpResponse:
@@ -155,7 +172,7 @@ def tail(request: HttpRequest, want: Asked) -> HttpResponse:
         raise Http404("since is a time in microseconds of the Unix epoch.") from None
     filters = replace(want.search.filters, start=max(since, want.search.filters.start), end=timezone.now())
     found, _ = logs.find_logs(filters, size=TAIL_SIZE)
-    return render(request, "telemetry/_log_lines.html", {"lines": found, "operated": operated(request)})
+    return render(request, "telemetry/_log_lines.html", {"lines": found, **of_lines(request)})
 
 
 @login_required
@@ -232,6 +249,11 @@ def _csv(pages: Iterator[list[Log]]) -> Iterator[bytes]:
             head = []
         writer.writerows([cell(value) for value in _fields(log).values()] for log in page)
         yield text.getvalue().encode()
+
+
+def pattern_of(log: Log) -> str:
+    """The filter of the lines that are like this one."""
+    return Chip("pattern", "=", fold(log.body)).text
 
 
 def log_url(log: Log, name: str) -> str:

@@ -17,7 +17,15 @@ _PARTS = (
     (re.compile(r"\"[^\"]{1,200}\"|'[^']{1,200}'"), "‹text›"),
     (re.compile(r"(?<![A-Za-z_])[-+]?\d+(?:[.,:]\d+)*(?:%|[a-zµ]{1,2}\b)?"), "‹n›"),
 )
-_LITERAL = re.compile(r"‹\w+›")
+_LITERAL = re.compile(r"(‹\w+›)")
+# What stands for a part in Postgres's regular expressions, as wide as all that is folded to it.
+_WILD = {
+    "‹id›": "[0-9a-zA-Z_-]+",
+    "‹text›": "(\"[^\"]*\"|'[^']*')",
+    "‹n›": "[-+]?[0-9]+([.,:][0-9]+)*(%|[a-zµ]{1,2})?",
+}
+LENGTH, CUT = 240, "…"
+_SPECIAL = re.compile(r"[\\.^$*+?()\[\]{}|]")
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Pattern:
     """Lines that are alike: how many in the time looked at and in as long before, the highest severity, and the first
     of them.
 
-    `phrase` is what they have in common that a search can find them by.
+    `text` is the line with what varies taken out.
     """
 
     text: str
@@ -51,18 +59,33 @@ class Pattern:
         """Its state, for the colour of its bar."""
         return "critical" if self.severity >= 17 else "warning" if self.severity >= 13 else "quiet"
 
-    @property
-    def phrase(self) -> str:
-        """The longest stretch without a placeholder, as a phrase to search for."""
-        return max((part.strip(" .,:;=()[]{}\"'") for part in _LITERAL.split(self.text)), key=len, default="")
-
 
 def fold(body: str) -> str:
-    """A line with what varies taken out."""
-    text = body[:400].split("\n", 1)[0]
+    """A line with what varies taken out: its first one, `CUT` where it is longer than is looked at."""
+    text, end, _ = body[:400].partition("\n")
+    cut = not end and len(body) >= 400
     for pattern, mark in _PARTS:
         text = pattern.sub(mark, text)
-    return text
+    if len(text) > LENGTH:
+        # Not within a placeholder.
+        text, cut = re.sub(r"‹\w*$", "", text[:LENGTH]), True
+    return text.strip() + (CUT if cut else "")
+
+
+def regex_of(pattern: str) -> str:
+    """A regular expression of Postgres for the lines of a pattern."""
+    whole = not pattern.endswith(CUT)
+    parts = _LITERAL.split(pattern.removesuffix(CUT))
+    found = "".join(_WILD.get(part) or _SPECIAL.sub(r"\\\g<0>", part) for part in parts)
+    end = r"\s*($|\n)" if whole else ""
+    return rf"^\s*{found}{end}"
+
+
+def words_of(pattern: str) -> str:
+    """The words that all lines of a pattern have, as a search of its own: an index finds these."""
+    whole = pattern.rpartition(" ")[0] if pattern.endswith(CUT) else pattern
+    words = re.findall(r"(?<!\S)[^\W\d_]+(?!\S)", whole)
+    return " ".join(f'"{word}"' for word in dict.fromkeys(words))
 
 
 def patterns_of(lines: Sequence[Short], before: Sequence[Short]) -> list[Pattern]:

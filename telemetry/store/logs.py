@@ -36,7 +36,8 @@ class LogFilters:
     """Which records: those of [start, end), of a severity number from `severity` on, of one
     of `services` (all where none is named).
 
-    `text` is a search over the words of the body as one writes it for a web search: words, "a phrase", -without, or.
+    `text` is a search over the words of the body as one writes it for a web search: words, "a phrase", -without, or;
+    `regex` is a regular expression of Postgres for it.
     """
 
     slugs: frozenset[str] | None
@@ -46,6 +47,7 @@ class LogFilters:
     services: tuple[str, ...] = ()
     without_services: tuple[str, ...] = ()
     text: str = ""
+    regex: str = ""
     trace_id: str = ""
     span_id: str = ""
     exception: str = ""
@@ -130,6 +132,7 @@ def conditions(filters: LogFilters) -> tuple[str, list[Any]]:
         ("l.service = ANY (%s)", [*filters.services] or None),
         ("l.service <> ALL (%s)", [*filters.without_services] or None),
         ("to_tsvector('simple', l.body) @@ websearch_to_tsquery('simple', %s)", filters.text or None),
+        ("l.body ~ %s", filters.regex or None),
         ("l.trace_id = %s", trace_uuid(filters.trace_id) if filters.trace_id else None),
         ("l.span_id = %s", span_number(filters.span_id) if filters.span_id else None),
         ("l.exception_type = %s", filters.exception or None),
@@ -191,7 +194,7 @@ def histogram(filters: LogFilters, bins: int = 60) -> Histogram:
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) SELECT FROM telemetry_log l WHERE {whose} AND {where}", given)
         [[plan]] = cursor.fetchone()
-        most = MAX_SEARCHED if filters.text or filters.attributes else MAX_CHARTED
+        most = MAX_SEARCHED if filters.text or filters.regex or filters.attributes else MAX_CHARTED
         share = min(1.0, most / max(1, plan["Plan"]["Plan Rows"]))
         if share < 1:
             where += " AND l.digest < %s"

@@ -1,5 +1,6 @@
 """The pages of traces and logs over executions that came in through OTLP."""
 
+import html
 import json
 import re
 
@@ -242,6 +243,21 @@ def test_logs_are_filtered_folded_and_downloaded(demo: int, admin: Client) -> No
     assert "log-line" in text(admin, "/logs/" + older[1].replace("&amp;", "&"))
     tail = text(admin, "/logs/?part=tail&since=0")
     assert tail.count('class="log-line ') == min(200, total)
+
+
+def test_the_lines_of_a_pattern_are_found_again_and_counted(demo: int, admin: Client) -> None:
+    total, errors = rows("SELECT count(*)::int, (count(*) FILTER (WHERE severity >= 17))::int FROM telemetry_log")[0]
+    assert text(admin, "/logs/?part=counts").split() == f"{total:,} in 6 h · {errors} errors · kept 14 days".split()
+    patterns = re.findall(r'href="([^"]+)">.*?<span>(\d+)</span>', text(admin, "/logs/?part=patterns"), re.DOTALL)
+    assert len(patterns) > 5
+    for url, lines in patterns[:8]:
+        assert text(admin, f"/logs/{html.unescape(url)}&part=counts").split()[0] == lines, url
+    page = text(admin, "/logs/?q=severity%3Derror")
+    alike = re.search(r'href="(/logs/[^"]+)">only lines like this', page)
+    assert alike is not None
+    found = text(admin, html.unescape(alike[1]))
+    assert 0 < found.count('class="log-line ') <= page.count('class="log-line ')
+    assert found.count("Remove ") == 2
 
 
 def test_bad_addresses_are_never_a_fault_of_the_server(demo: int, admin: Client) -> None:

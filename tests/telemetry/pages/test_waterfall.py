@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from telemetry.ingest.bodies import take
 from telemetry.pages.chips import Chip, number, parse
+from telemetry.pages.log_search import search_of
 from telemetry.pages.patterns import fold
 from telemetry.pages.waterfall import COLUMNS, rows_json, waterfall
 from telemetry.samples.demo_executions import Execution, Hour, body_of
@@ -124,6 +125,30 @@ def test_lines_that_differ_in_numbers_ids_and_quotes_are_one_pattern() -> None:
     lines = ("stored 500 records in 18 ms receipt=5c1e9a00b7", "stored 12 records in 1.5 ms receipt=77be1190aa")
     assert {fold(line) for line in lines} == {"stored ‹n› records in ‹n› ms receipt=‹id›"}
     assert fold("key 'a' is missing") == "key ‹text› is missing"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "body",
+    [
+        "stored 500 records in 18 ms receipt=5c1e9a00b7",
+        "GET /a/b?x=[1,2] failed (503): 'no route' \\ {x} +1.5% $9 ^ | *",
+        "  first line  \n second 5",
+        '"quoted" at both "ends"',
+        "a word " * 90,
+        "x" * 500,
+        "number 7 " * 60,
+        "-",
+    ],
+)
+def test_a_pattern_finds_the_lines_that_it_was_made_of(body: str) -> None:
+    chip = parse(Chip("pattern", "=", fold(body)).text)
+    filters = search_of([chip], None, NOW, NOW).filters
+    assert not filters.text or scalar(
+        "SELECT to_tsvector('simple', %s) @@ websearch_to_tsquery('simple', %s)", body, filters.text
+    )
+    assert scalar("SELECT %s ~ %s", body, filters.regex)
+    assert not scalar("SELECT %s ~ %s", f"other {body}", filters.regex)
 
 
 def large_trace(spans: int) -> str:
