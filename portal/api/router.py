@@ -9,7 +9,7 @@ from core.accounts import api as accounts
 from core.audit import api as audit
 from portal.api import status
 from portal.people import api as people
-from telemetry.api import logs, traces
+from telemetry.api import logs, saved_views, traces
 from usage.api import boards, money, received
 
 # `rules` and `alerts` are taken by the Prometheus API, hence these resources' longer names.
@@ -37,6 +37,7 @@ RESOURCES: dict[str, type[ViewSetMixin]] = {
     "tools": boards.Tools,
     "traces": traces.Traces,
     "logs": logs.Logs,
+    "saved-views": saved_views.SavedViews,
     "records": received.Records,
     "receipts": received.Receipts,
     "dead-letters": received.DeadLetters,

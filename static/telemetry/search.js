@@ -1,8 +1,8 @@
 // The search bar of traces and logs: it completes the values of a filter whose name is typed, and keeps views of the
-// page in this browser.
+// page in this browser; shared ones are the server's.
 const input = document.getElementById("search-add");
 const list = document.getElementById("search-names");
-const views = document.getElementById("views");
+const views = document.getElementById("own-views");
 const MAX_VIEWS = 30;
 const TIME = ["range", "from", "to", "workspace"];
 const PASSING = ["page", "before", "base", "add", "part"];

@@ -51,7 +51,7 @@ def narrowed(filters: LogFilters, chip: Chip) -> LogFilters:
             raise ValueError(f"write severity = and one of {', '.join(LEVELS)}: that level and all above")
         return replace(filters, severity=LEVELS[chip.value])
     if chip.name == "pattern" and chip.operator == "=":
-        text = f"{filters.text} {patterns.words_of(chip.value)}".strip()
+        text = f"{filters.text} {patterns.shared_text(chip.value)}".strip()
         return replace(filters, regex=patterns.regex_of(chip.value), text=text)
     if chip.name == "service" and chip.operator == "!=":
         return replace(filters, without_services=(*filters.without_services, chip.value))

@@ -22,7 +22,7 @@ from core.accounts import permissions
 from core.accounts.models import Workspace
 from core.ui import time_range as ranges
 from core.ui.csv_file import cell
-from telemetry.pages import logs_figure
+from telemetry.pages import logs_figure, saved_views
 from telemetry.pages.addresses import address, own_fields
 from telemetry.pages.chips import Chip, is_trace_id, parse, parse_all
 from telemetry.pages.log_search import HINT, NAMES, LogSearch, search_of
@@ -88,6 +88,7 @@ def page(request: HttpRequest) -> HttpResponse:
         ],
         "levels": _levels(request, want),
         "services": _services(request, want),
+        **saved_views.shared(request, "logs"),
         "hint": HINT,
         "values_url": reverse("logs-values"),
         "names": NAMES,

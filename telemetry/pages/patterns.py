@@ -81,11 +81,11 @@ def regex_of(pattern: str) -> str:
     return rf"^\s*{found}{end}"
 
 
-def words_of(pattern: str) -> str:
+def shared_text(pattern: str) -> str:
     """The words that all lines of a pattern have, as a search of its own: an index finds these."""
     whole = pattern.rpartition(" ")[0] if pattern.endswith(CUT) else pattern
-    words = re.findall(r"(?<!\S)[^\W\d_]+(?!\S)", whole)
-    return " ".join(f'"{word}"' for word in dict.fromkeys(words))
+    found = re.findall(r"(?<!\S)[^\W\d_]+(?!\S)", whole)
+    return " ".join(f'"{one}"' for one in dict.fromkeys(found))
 
 
 def patterns_of(lines: Sequence[Short], before: Sequence[Short]) -> list[Pattern]:

@@ -17,7 +17,7 @@ from core.accounts import permissions
 from core.ui import numbers
 from core.ui import time_range as ranges
 from core.ui.csv_file import CsvFile
-from telemetry.pages import traces_figure
+from telemetry.pages import saved_views, traces_figure
 from telemetry.pages.addresses import address, kept, own_fields
 from telemetry.pages.chips import Chip, is_trace_id, parse, parse_all
 from telemetry.pages.trace_search import HINT, RANGES, Search, search_of, times, without_duration
@@ -128,6 +128,7 @@ def page(request: HttpRequest) -> HttpResponse:
             ShownChip(chip, address(request.GET, q=[t for t in want.search.texts if t != chip.text], page=None))
             for chip in want.search.chips
         ],
+        **saved_views.shared(request, "traces"),
         "hint": HINT,
         "values_url": reverse("traces-values"),
         "names": [*FACETS, "status", *RANGES],

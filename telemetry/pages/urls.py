@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from telemetry.pages import completion, logs, trace, traces
+from telemetry.pages import completion, logs, saved_views, trace, traces
 
 urlpatterns = [
     path("traces/", traces.page, name="traces"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("traces/<slug:trace_id>/cost/", trace.cost, name="trace-cost"),
     path("traces/<slug:trace_id>/otlp.json", trace.otlp, name="trace-otlp"),
     path("traces/<slug:trace_id>/spans/<slug:span_id>/", trace.span, name="trace-span"),
+    path("saved-views/", saved_views.save, name="saved-view-add"),
+    path("saved-views/<int:view_id>/delete", saved_views.delete, name="saved-view-delete"),
     path("logs/", logs.page, name="logs"),
     path("logs/values", completion.log_values, name="logs-values"),
     path("logs/figure", logs.figure, name="logs-figure"),

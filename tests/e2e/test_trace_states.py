@@ -126,7 +126,7 @@ def test_the_search_bar_completes_values_and_keeps_views(page: Page) -> None:
     bar.press("Enter")
     expect(page.locator(".search-chip")).to_contain_text("triage-agent")
     page.get_by_text("Saved views").click()
-    page.get_by_label("This search as").fill("Triage")
+    page.get_by_label("This search, for me, as").fill("Triage")
     page.get_by_role("button", name="Save", exact=True).click()
     assert faults(page) == []
     page.goto("/traces/")

@@ -41,6 +41,7 @@ from core.accounts.invitations import invite
 from core.accounts.keys import create_key
 from core.accounts.models import Invitation, Workspace
 from core.audit.models import AuditLine
+from telemetry.models import SavedView
 from tests.people import browser_of, make_people
 from usage.models import Budget, DeadLetter, Price
 
@@ -203,6 +204,11 @@ ACTIONS: dict[str, Callable[[Workspace], Action]] = {
         {"team": "t", "limit_usd": "5", "period": "day"},
     ),
     "budget-delete": lambda _: (f"/cost/budgets/{Budget.objects.create(team='t', limit_usd=1).pk}/delete/", {}),
+    "saved-view-add": lambda _: ("/saved-views/", {"page": "logs", "name": "errors", "query": "q=error"}),
+    "saved-view-delete": lambda _: (
+        f"/saved-views/{SavedView.objects.create(page='logs', name='errors').pk}/delete",
+        {},
+    ),
     "channel-new": lambda _: (
         "/channels/new/slack/",
         {"name": "new", "config_url": "https://hooks.slack.com/services/T/B/y"},

@@ -36,6 +36,7 @@ OWNED = {
     "people",
     "invitations",
     "traces",
+    "saved-views",
 }
 # Who lets people in: admins of the workspace, and who administers the portal.
 ADMINISTERED = {"workspaces", "members", "people", "invitations"}

@@ -14,6 +14,8 @@ SAME = {
     "budget-add": "post /api/v1/budgets",
     "budget-save": "patch /api/v1/budgets/{id}",
     "budget-delete": "delete /api/v1/budgets/{id}",
+    "saved-view-add": "post /api/v1/saved-views",
+    "saved-view-delete": "delete /api/v1/saved-views/{id}",
     "channel-new": "post /api/v1/channels",
     "channel-edit": "patch /api/v1/channels/{id}",
     "channel-delete": "delete /api/v1/channels/{id}",

@@ -22,6 +22,7 @@ from alerts.runbooks.edits import create_runbook
 from core.accounts.invitations import invite
 from core.accounts.keys import create_key, revoke_key
 from core.accounts.models import Membership, Workspace
+from telemetry.models import SavedView
 from tests.people import People
 from usage.models import Budget, DeadLetter, Dimension, Price
 
@@ -151,6 +152,9 @@ def make_world(people: People) -> World:
             "escalation-policies": policy.pk,
             "means": add_means(people.owner, "webhook", {"url": "https://hooks.example.org/y"}).pk,
             "prices": Price.objects.create(provider="p", model="m", input_usd=1, output_usd=2).pk,
+            "saved-views": SavedView.objects.create(
+                page="logs", name="errors", query="q=severity%3Derror", workspace=ours
+            ).pk,
             "budgets": Budget.objects.create(team="payments", limit_usd=10, workspace=ours).pk,
             "dead-letters": letter.pk,
             "workspaces": people.production.slug,
