@@ -61,7 +61,7 @@ def page(request: HttpRequest, trace_id: str) -> HttpResponse:
     it."""
     scope = permissions.scope_of(request.user, request.GET)
     found = read_trace(trace_id, scope.slugs)
-    if found is None:
+    if found is None or not found.spans:
         return _unknown(request, trace_id.lower(), scope.slugs)
     now = timezone.now()
     drawn = waterfall(found.spans)

@@ -106,7 +106,7 @@ def make_world(people: People) -> World:
     alert = Alert.objects.create(
         rule=rule,
         fingerprint="f",
-        labels={"workspace": "production"},
+        labels={"workspace": ours.slug},
         state="firing",
         value=float("inf"),
         active_at=AT,
@@ -116,7 +116,7 @@ def make_world(people: People) -> World:
     delivery = Delivery.objects.create(
         flip=flip, alert=alert, channel=channel, channel_name="hook", state="failed", created_at=AT, next_attempt_at=AT
     )
-    labels = {"workspace": "production", "team": "payments", "model": "m", "provider": "p"}
+    labels = {"workspace": ours.slug, "team": "payments", "model": "m", "provider": "p"}
     Dimension.objects.create(kind="llm_call", labels=labels, digest=b"0" * 16, first_at=AT)
     letter = DeadLetter.objects.create(
         receipt="5f0c1b1e-0000-4000-8000-000000000001",
@@ -129,7 +129,7 @@ def make_world(people: People) -> World:
     incident = Incident.objects.create(digest="d", key="{}:{}", opened_at=AT)
     Member.objects.create(incident=incident, alert=alert)
     silence = Silence.objects.create(
-        matchers=[["workspace", "=", "production"]], starts_at=AT, ends_at=LATER, created_by="owner", comment="planned"
+        matchers=[["workspace", "=", ours.slug]], starts_at=AT, ends_at=LATER, created_by="owner", comment="planned"
     )
     schedule = save_schedule(Schedule(workspace=ours), name="support", time_zone="UTC", calendar="")
     steps = [{"targets": [f"person:{people.owner.pk}"]}]
