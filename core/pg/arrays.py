@@ -49,6 +49,10 @@ class Text(PostgresArray):
     element, array = 25, 1009
 
 
+class Composite(PostgresArray):
+    """Rows of some composite type (see core.pg.composites)."""
+
+
 def float8(values: npt.ArrayLike) -> Float8:
     """Numbers as double precision[]."""
     return Float8(_cells(np.asarray(values), ">f8", Float8.element))
@@ -72,7 +76,7 @@ def texts(values: Sequence[str]) -> Text:
         return Text(_cells(np.frombuffer(joined, dtype=width), width, Text.element))
     encoded = [value.encode() for value in values]
     cells = b"".join(part for one in encoded for part in (_length(len(one)), one))
-    return Text(_header(len(values), Text.element) + cells)
+    return Text(array_header(len(values), Text.element) + cells)
 
 
 def _cells(values: npt.NDArray[Any], kind: str, element: int) -> bytes:
@@ -80,10 +84,10 @@ def _cells(values: npt.NDArray[Any], kind: str, element: int) -> bytes:
     cells = np.empty(len(values), dtype=[("length", ">i4"), ("value", kind)])
     cells["length"] = cells.dtype["value"].itemsize
     cells["value"] = values
-    return _header(len(values), element) + cells.tobytes()
+    return array_header(len(values), element) + cells.tobytes()
 
 
-def _header(length: int, element: int) -> bytes:
+def array_header(length: int, element: int) -> bytes:
     """One dimension counted from 1, no NULL among the elements; an empty array has no dimension."""
     return struct.pack(">iiiii", 1, 0, element, length, 1) if length else struct.pack(">iii", 0, 0, element)
 
@@ -98,7 +102,8 @@ class _Dumper(Dumper):
 
 
 _DUMPERS = {
-    kind: type(f"{kind.__name__}Dumper", (_Dumper,), {"oid": kind.array}) for kind in (Float8, Int8, Text, Uuid)
+    kind: type(f"{kind.__name__}Dumper", (_Dumper,), {"oid": kind.array})
+    for kind in (Float8, Int8, Text, Uuid, Composite)
 }
 
 

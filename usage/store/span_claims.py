@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 
-from core.pg.arrays import float8, uuids
+from core.pg.arrays import Composite
+from core.pg.composites import composites
 from usage.records.columns import Columns
 
 # OpenTelemetry's ids; others name no span.
@@ -25,8 +25,8 @@ def claim_of(workspace_id: int, trace_id: str, span_id: str, kind: str) -> bytes
     return blake2b(f"{workspace_id}/{trace_id}/{span_id}/{kind}".encode(), digest_size=16).digest()
 
 
-def arrays_of(columns: Columns, workspace_id: int) -> dict[str, Any]:
-    """The claims of the records among the rows, ascending, with the event of each and its time."""
+def claims_of(columns: Columns, workspace_id: int) -> Composite:
+    """The claims of the records among the rows (usage_batch_claim), ascending."""
     found: list[tuple[bytes, bytes, float]] = []
     if any(columns.span_ids):
         for row in range(len(columns) - columns.ghosts):
@@ -36,8 +36,10 @@ def arrays_of(columns: Columns, workspace_id: int) -> dict[str, Any]:
                 claim = claim_of(workspace_id, trace_id, span_id, kind)
                 found.append((claim, columns.event_ids[row], float(columns.at[row])))
     found.sort()
-    return {
-        "span_claims": uuids(b"".join(claim for claim, _, _ in found)),
-        "claim_events": uuids(b"".join(event for _, event, _ in found)),
-        "claim_times": float8(np.array([at for _, _, at in found], dtype=np.float64)),
+    claims, events, times = zip(*found, strict=True) if found else ((), (), ())
+    rows = {
+        "claim": np.frombuffer(b"".join(claims), dtype="V16"),
+        "event": np.frombuffer(b"".join(events), dtype="V16"),
+        "at": np.array(times, dtype=np.float64),
     }
+    return composites("usage_batch_claim", rows)

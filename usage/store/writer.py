@@ -14,14 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from django.db import OperationalError, connection
 from psycopg.types.numeric import Int8
 
-from core.pg.arrays import float8, int8, uuids
+from core.pg.arrays import Composite, Float8, Text, Uuid, float8, uuids
+from core.pg.composites import composites
 from core.pg.partitions import ensure
 from core.pg.statements import prepared
 from core.process_cache import forgets
@@ -31,7 +32,7 @@ from usage.records.columns import Columns, DimensionKey
 from usage.records.records import Rejection
 from usage.store import dimensions, partitions, span_claims
 from usage.store.measures import grouped, summed
-from usage.store.record_rows import arrays_of
+from usage.store.record_rows import records_of
 from usage.store.watermark import COLUMNS, LOCK, Watermark
 
 REASONS_KEPT = 100
@@ -74,6 +75,55 @@ class StoreResult(NamedTuple):
     stored: bool
     watermark: Watermark
     known: frozenset[bytes]
+
+
+class Receipt(NamedTuple):
+    """A row of usage_batch_receipt; times are epoch seconds, `reasons` is JSON."""
+
+    id: uuid.UUID
+    received: float
+    sender: Int8
+    workspace: Int8
+    accepted: Int8
+    duplicates: Int8
+    rejected: Int8
+    reasons: str
+    bytes: Int8
+    seconds: float
+    finished: float
+
+
+class Call(NamedTuple):
+    """The arguments of `usage_store` besides the receipt: rows of each table, see usage/migrations/sql."""
+
+    floors: Float8
+    claimed: Uuid
+    records: Composite
+    traces: Text
+    spans: Text
+    attributes: Text
+    sources: Text
+    overflows: Text
+    by_spans: bool
+    claims: Composite
+    sums: Composite
+    measures: Float8
+    gauges: Composite
+    starts: Composite
+    lock: Int8 = Int8(LOCK.number)
+    wait: str = LOCK_WAIT
+
+
+# Parameters without a type of their own take it from a cast.
+_ROWS = {"records": "record", "claims": "claim", "sums": "sum", "gauges": "gauge", "starts": "start"}
+_GIVEN = ", ".join(
+    f"{name} => %({name})s" + (f"::usage_batch_{_ROWS[name]}[]" if name in _ROWS else "") for name in Call._fields
+)
+_RECEIPT = ", ".join(f"%({name})s" for name in Receipt._fields)
+_STORE = (
+    f"SELECT u.stored, {COLUMNS.format('(u.state)')}, u.known"  # noqa: S608 - only names of our own; values are parameters
+    f" FROM usage_store({_GIVEN}, receipt => ROW({_RECEIPT})::usage_batch_receipt) u"
+)
 
 
 @dataclass
@@ -136,24 +186,20 @@ def ask(
     current = memory.current  # read once: other threads may change it, and the request must agree with what is computed
     accepted = len(kept) - kept.ghosts
     timeless = [kept.event_ids[row] for row in np.flatnonzero(kept.timeless).tolist()]
-    values = {
-        "lock": Int8(LOCK.number),
-        "wait": LOCK_WAIT,
-        "floors": float8(current.floors),
-        "claimed": uuids(b"".join(sorted(claims_of(timeless, batch.workspace_id)))),
-        **receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected),
-        **arrays_of(kept, interned),
-        "by_spans": batch.by_spans,
-        **span_claims.arrays_of(kept, batch.workspace_id),
-        **rollups(current, batch, kept, interned),
-        **gauges(current, kept, interned),
-        **earlier(kept, interned),
-    }
-    given = ", ".join(f"{name} => %({name})s" for name in values)
-    stored, *row, known = prepared(
-        f"SELECT u.stored, {COLUMNS.format('(u.state)')}, u.known FROM usage_store({given}) u",  # noqa: S608 - only names of our own; values are parameters
-        values,
+    sums, measures = rollups(current, batch, kept, interned)
+    call = Call(
+        floors=float8(current.floors),
+        claimed=uuids(b"".join(sorted(claims_of(timeless, batch.workspace_id)))),
+        **records_of(kept, interned)._asdict(),
+        by_spans=batch.by_spans,
+        claims=span_claims.claims_of(kept, batch.workspace_id),
+        sums=sums,
+        measures=measures,
+        gauges=gauges(current, kept, interned),
+        starts=starts(kept, interned),
     )
+    row_of_receipt = receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected)
+    stored, *row, known = prepared(_STORE, {**call._asdict(), **row_of_receipt._asdict()})
     return StoreResult(stored, Watermark(*row), frozenset(event.bytes for event in known or ()))
 
 
@@ -242,8 +288,8 @@ def measures_of(kind: str, columns: Columns, latency: float) -> dict[str, Floats
 
 def rollups(
     current: Watermark, batch: Batch, columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]
-) -> dict[str, Any]:
-    """What to add to the grain of each row's age and to the totals."""
+) -> tuple[Composite, Float8]:
+    """What to add to the grain of each row's age and to the totals: see `sum_rows`."""
     latency = max(0.0, time.time() - batch.received_at - batch.waited)
     parts: list[Sums] = []
     for kind in sorted({key[0] for key in columns.keys} - {"gauge"}):
@@ -258,11 +304,12 @@ def rollups(
             chosen = (one.buckets >= floor) & (one.buckets < ceiling)
             if chosen.any():
                 every.append((grain.seconds, one.only(chosen).coarser(grain)))
-    return sum_arrays(every)
+    return sum_rows(every)
 
 
-def sum_arrays(sums: Sequence[tuple[int, Sums]]) -> dict[str, Any]:
-    """Sums of some grains as arrays, sorted. Rows of several kinds differ in length: each is a slice of one array."""
+def sum_rows(sums: Sequence[tuple[int, Sums]]) -> tuple[Composite, Float8]:
+    """Sums of some grains (usage_batch_sum), sorted, and their measures. Rows of several kinds differ in length: each
+    is a slice of one array."""
     nothing: Ints = np.array([], dtype=np.int64)
     grains = np.concatenate([nothing, *(np.full(len(one.owners), grain) for grain, one in sums)])
     buckets = np.concatenate([nothing, *(one.buckets for _, one in sums)])
@@ -270,14 +317,15 @@ def sum_arrays(sums: Sequence[tuple[int, Sums]]) -> dict[str, Any]:
     widths = np.concatenate([nothing, *(np.full(len(one.owners), one.matrix.shape[1]) for _, one in sums)])
     order = np.lexsort((owners, buckets, grains))
     last = np.cumsum(widths)
-    return {
-        "grains": int8(grains[order]),
-        "buckets": int8(buckets[order]),
-        "owners": int8(owners[order]),
-        "firsts": int8((last - widths + 1)[order]),
-        "lasts": int8(last[order]),
-        "measures": float8(np.concatenate([nothing, *(one.matrix.ravel() for _, one in sums)])),
+    rows = {
+        "grain": grains[order],
+        "bucket": buckets[order],
+        "dimension": owners[order],
+        "first": (last - widths + 1)[order],
+        "last": last[order],
     }
+    measures = np.concatenate([nothing, *(one.matrix.ravel() for _, one in sums)])
+    return composites("usage_batch_sum", rows), float8(measures)
 
 
 def ids_of(columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]) -> Ints:
@@ -296,60 +344,46 @@ def persist_part(batch: Batch, latency: float, interned: Mapping[DimensionKey, d
     return sums_of("persist", ids, np.full(len(keys), batch.received_at), {"duration": np.array(durations)})
 
 
-NO_GAUGES = {
-    "gauge_buckets": int8([]),
-    "gauges": int8([]),
-    "gauge_times": float8([]),
-    "gauge_values": float8([]),
-}
-
-
-def gauges(
-    current: Watermark, columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]
-) -> dict[str, Any]:
-    """The last value of each gauge in each bucket; below the floor of 5 min rollups samples are
+def gauges(current: Watermark, columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]) -> Composite:
+    """The last value of each gauge in each bucket (usage_batch_gauge); below the floor of 5 min rollups samples are
     not kept (see usage.store.retention)."""
     if not any(key[0] == "gauge" for key in columns.keys):
-        return NO_GAUGES
+        return composites("usage_batch_gauge", dict.fromkeys(("bucket", "dimension", "at", "value"), ()))
     samples = columns.of_kind("gauge")
     samples = samples.keep(np.flatnonzero(samples.at >= current.floor_5m))
     (buckets, ids), place = grouped(FINE.start(samples.at).astype(np.int64), ids_of(samples, interned))
     last = np.empty(len(ids), dtype=np.int64)
     order = np.argsort(samples.at, kind="stable")
     last[place[order]] = order
-    return {
-        "gauge_buckets": int8(buckets),
-        "gauges": int8(ids),
-        "gauge_times": float8(samples.at[last]),
-        "gauge_values": float8(samples.numbers["value"][last]),
-    }
+    rows = {"bucket": buckets, "dimension": ids, "at": samples.at[last], "value": samples.numbers["value"][last]}
+    return composites("usage_batch_gauge", rows)
 
 
-def earlier(columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]) -> dict[str, Any]:
-    """Counters' starts that move back because a late record came before them."""
+def starts(columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned]) -> Composite:
+    """Counters' starts that move back because a late record came before them (usage_batch_start)."""
     found: dict[int, float] = {}
     for key, at in firsts(columns).items():
         known = interned[key]
         if at < min(known.first_at, found.get(known.id, np.inf)):
             found[known.id] = at
-    pairs = sorted(found.items())
-    return {"earlier": int8([pk for pk, _ in pairs]), "earlier_times": float8([at for _, at in pairs])}
+    ids = sorted(found)
+    return composites("usage_batch_start", {"dimension": ids, "at": [found[pk] for pk in ids]})
 
 
-def receipt(batch: Batch, accepted: int, duplicates: int, rejected: Sequence[Rejection]) -> dict[str, Any]:
+def receipt(batch: Batch, accepted: int, duplicates: int, rejected: Sequence[Rejection]) -> Receipt:
     """The receipt's row; a batch that is stored again keeps its first one."""
     reasons = [{"index": one.index, "field": one.field, "error": one.error} for one in rejected[:REASONS_KEPT]]
     now = time.time()
-    return {
-        "receipt": batch.receipt,
-        "received": batch.received_at,
-        "sender": Int8(batch.key_id),
-        "workspace": Int8(batch.workspace_id),
-        "accepted": Int8(accepted),
-        "duplicates": Int8(duplicates),
-        "rejected": Int8(len(rejected)),
-        "reasons": msgspec.json.encode(reasons).decode(),
-        "bytes": Int8(batch.body_bytes),
-        "seconds": max(0.0, now - batch.received_at - batch.waited),
-        "finished": now,
-    }
+    return Receipt(
+        id=batch.receipt,
+        received=batch.received_at,
+        sender=Int8(batch.key_id),
+        workspace=Int8(batch.workspace_id),
+        accepted=Int8(accepted),
+        duplicates=Int8(duplicates),
+        rejected=Int8(len(rejected)),
+        reasons=msgspec.json.encode(reasons).decode(),
+        bytes=Int8(batch.body_bytes),
+        seconds=max(0.0, now - batch.received_at - batch.waited),
+        finished=now,
+    )
