@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -17,7 +16,7 @@ from alerts.incidents.models import Incident, IncidentEvent, Member, RoutingVers
 from alerts.notify.models import MessageTemplate
 from alerts.oncall.models import Escalation, EscalationPolicy, Override, Rotation, Schedule
 from alerts.recording.models import RecordedSeries, RecordedSlot
-from alerts.rules.models import JudgedModel, WithoutData
+from alerts.rules.models import BoundModel, JudgedModel, RuleGroup, Severity, WithoutData
 from alerts.runbooks.models import Runbook, RunbookVersion
 from core.accounts.holder import Actor, user_of
 from core.accounts.models import Owned
@@ -34,18 +33,14 @@ __all__ = [
     "RecordedSlot",
     "Rotation",
     "RoutingVersion",
+    "RuleGroup",
     "Runbook",
     "RunbookVersion",
     "Schedule",
+    "Severity",
     "Silence",
     "WithoutData",
 ]
-
-
-class Severity(models.TextChoices):
-    CRITICAL = "critical"
-    WARNING = "warning"
-    INFO = "info"
 
 
 class Health(models.TextChoices):
@@ -134,34 +129,6 @@ class Channel(Owned):
         return not self.severities or severity in self.severities
 
 
-class RuleGroup(models.Model):
-    """Rules that are evaluated together, in order, at one timestamp per slot (a multiple
-    of the interval since the Unix epoch)."""
-
-    name = models.CharField(max_length=200, unique=True)
-    interval_seconds = models.PositiveIntegerField(default=60, validators=[MinValueValidator(5)])
-    query_offset_seconds = models.PositiveIntegerField(
-        default=0, help_text="How far behind its slot a rule is queried, for data that come late."
-    )
-    limit = models.PositiveIntegerField(
-        default=0, help_text="A rule with more alerts or series than this fails; 0 allows any number."
-    )
-    labels = models.JSONField(default=dict, blank=True, help_text="Labels of all its rules, under a rule's own.")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    evaluated_until = models.DateTimeField(null=True, blank=True, editable=False, help_text="The last slot evaluated.")
-    last_evaluated_at = models.DateTimeField(null=True, blank=True, editable=False)
-    last_duration_seconds = models.FloatField(null=True, blank=True, editable=False)
-    slots_skipped = models.PositiveBigIntegerField(
-        default=0, editable=False, help_text="Missed slots that were too old to be made up for."
-    )
-
-    class Meta:
-        ordering: ClassVar[list[str]] = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-
 class Rule(Owned, JudgedModel):
     """One alerting rule, or with `record` a recording rule. `expr` is PromQL in which
     `$threshold` stands for the tunable number."""
@@ -243,9 +210,11 @@ class Rule(Owned, JudgedModel):
     @property
     def threshold_text(self) -> str:
         """The threshold with its unit, as people write it; empty without a threshold."""
-        if self.threshold is None:
-            return ""
-        return f"{self.threshold:,g} {self.threshold_unit or self.unit}".rstrip()
+        return self.with_unit(self.threshold)
+
+    def with_unit(self, threshold: float | None) -> str:
+        """A threshold of the rule, as people write it; empty for none."""
+        return "" if threshold is None else f"{threshold:,g} {self.threshold_unit or self.unit}".rstrip()
 
     @property
     def is_mistaken(self) -> bool:
@@ -277,7 +246,7 @@ class RuleChange(models.Model):
         return f"{self.rule.name} v{self.version}"
 
 
-class Alert(models.Model):
+class Alert(BoundModel):
     """One episode of one label set of a rule, from its first sample until it resolves.
     All times but the last are slots."""
 
@@ -323,7 +292,12 @@ class Alert(models.Model):
     @property
     def fires_at(self) -> dt.datetime:
         """When it fires if its condition holds until then."""
-        return self.active_at + dt.timedelta(seconds=self.rule.for_seconds)
+        return self.active_at + dt.timedelta(seconds=self.for_seconds)
+
+    @property
+    def threshold_text(self) -> str:
+        """The threshold that it is judged by, as people write it; empty without one."""
+        return self.rule.with_unit(self.threshold)
 
     @property
     def fired_for(self) -> float | None:

@@ -34,8 +34,8 @@ PAGE = 50
 FLAPS, FLAPPING_SHOWN = 4, 5
 SHOWN_OF_RULE = 20
 SEVERITY_ORDER = {"critical": 0, "warning": 1, "info": 2}
-BY_SEVERITY = Case(*(When(rule__severity=name, then=place) for name, place in SEVERITY_ORDER.items()), default=3)
-FIRES_AT = F("active_at") + F("rule__for_seconds") * Value(dt.timedelta(seconds=1))
+BY_SEVERITY = Case(*(When(severity=name, then=place) for name, place in SEVERITY_ORDER.items()), default=3)
+FIRES_AT = F("active_at") + F("for_seconds") * Value(dt.timedelta(seconds=1))
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def counts(workspaces: Collection[str] | None = None) -> Counts:
     """How many alerts are open."""
     rows = (
         Alert.objects.filter(seen_by(workspaces), state__in=OPEN_STATES)
-        .values_list("state", "rule__severity")
+        .values_list("state", "severity")
         .annotate(n=Count("id"))
     )
     found = {(state, severity): n for state, severity, n in rows.order_by()}
@@ -172,7 +172,7 @@ def history(wanted: HistoryFilter, page: int = 1) -> AlertPage:
     if wanted.rule_id is not None:
         alerts = alerts.filter(rule_id=wanted.rule_id)
     if wanted.severity:
-        alerts = alerts.filter(rule__severity=wanted.severity)
+        alerts = alerts.filter(severity=wanted.severity)
     if wanted.state:
         alerts = alerts.filter(state=wanted.state)
     if wanted.label:
@@ -276,10 +276,12 @@ def flapping(rule: Rule, alerts: QuerySet[Alert], now: dt.datetime) -> list[Flap
     return [Flapping(Alert(rule=rule, labels=row["labels"]).shown_labels, row["firings"]) for row in worst]
 
 
-def recipients(rule: Rule, channels: list[Channel]) -> list[Channel]:
+def recipients(rule: Rule, channels: list[Channel], severity: str = "", names: Collection[str] = ()) -> list[Channel]:
     """Which of the channels a rule's messages go to now: those chosen, else all of its owner's, of its kinds, that take
-    the severity."""
-    chosen = {channel.pk for channel in rule.channels.all()}
+    the severity. `severity` and `names` are those of a threshold of its own; names of channels that are gone count for
+    nothing."""
+    usable = [one for one in channels if one.name in names and one.workspace_id in (None, rule.workspace_id)]
+    chosen = {channel.pk for channel in usable or rule.channels.all()}
     if chosen:
         return [channel for channel in channels if channel.pk in chosen and channel.enabled]
     return [
@@ -287,7 +289,7 @@ def recipients(rule: Rule, channels: list[Channel]) -> list[Channel]:
         for channel in channels
         if channel.enabled
         and channel.workspace_id == rule.workspace_id
-        and channel.takes(rule.severity)
+        and channel.takes(severity or rule.severity)
         and (not rule.channel_kinds or channel.kind in rule.channel_kinds)
     ]
 

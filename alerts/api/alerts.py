@@ -30,7 +30,7 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
 
     rule = serializers.CharField(source="rule.name", read_only=True)
     rule_id = serializers.IntegerField(read_only=True)
-    severity = serializers.ChoiceField(source="rule.severity", choices=Severity.choices, read_only=True)
+    severity = serializers.ChoiceField(choices=Severity.choices, read_only=True)
     title = serializers.CharField(read_only=True)
     labels = Texts(read_only=True)
     annotations = Texts(read_only=True)
@@ -63,7 +63,7 @@ class AlertFilter(Filters):
 
     state = django_filters.ChoiceFilter(choices=State.choices)
     rule = django_filters.CharFilter("rule__name")
-    severity = django_filters.ChoiceFilter("rule__severity", choices=Severity.choices)
+    severity = django_filters.ChoiceFilter(choices=Severity.choices)
     fired = django_filters.BooleanFilter("fired_at", lookup_expr="isnull", exclude=True)
     acknowledged = django_filters.BooleanFilter("acknowledged_at", lookup_expr="isnull", exclude=True)
     active_after = django_filters.IsoDateTimeFilter("active_at", lookup_expr="gte")

@@ -18,6 +18,7 @@ from alerts.models import Rule, WithoutData
 from alerts.rules.edits import MAX_FLAP_LIMIT
 from alerts.rules.expression import ExpressionError, check
 from alerts.rules.judgement import check_judgement
+from alerts.rules.thresholds import MAX_ROWS, rows_problem
 from core.api.fields import SampleValue, Texts
 from promql import PromQLError
 
@@ -34,6 +35,7 @@ JUDGED = (
     "min_events",
     "no_data",
     "flap_limit",
+    "thresholds",
 )
 
 
@@ -48,6 +50,7 @@ class BacktestQuestion(serializers.Serializer[Any]):
     min_events = serializers.FloatField(min_value=0, default=0)
     no_data = serializers.ChoiceField(choices=WithoutData.choices, default=WithoutData.OK)
     flap_limit = serializers.IntegerField(min_value=0, max_value=MAX_FLAP_LIMIT, default=0)
+    thresholds = serializers.ListField(child=serializers.DictField(), required=False, default=list, max_length=MAX_ROWS)
     interval_seconds = serializers.IntegerField(min_value=15, max_value=86_400, default=60)
     alerts_per_week = serializers.FloatField(min_value=0, max_value=10_000, default=1)
     span = serializers.ChoiceField(choices=list(SPANS), default="24h")
@@ -86,6 +89,8 @@ def backtest_of(asked: dict[str, Any], workspaces: Collection[str] | None, now: 
     try:
         rule = Rule(**{name: asked[name] for name in JUDGED})
         check(rule.expr, rule.threshold)
+        if problem := rows_problem(rule.thresholds):
+            raise ExpressionError(problem, "thresholds")
         check_judgement(rule)
         end, span = milliseconds(now), SPANS[asked["span"]]
         step = step_of(span, asked["interval_seconds"])

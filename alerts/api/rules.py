@@ -93,6 +93,23 @@ class UnmatchedSerializer(serializers.Serializer[Any]):
     like = serializers.CharField(required=False, help_text="A metric whose name is nearly the same.")
 
 
+class ThresholdSerializer(serializers.Serializer[Any]):
+    """What some label sets of the result are judged by; what is left out is as the rule's own."""
+
+    match = serializers.CharField(max_length=4096, help_text="Matchers of Alertmanager's kind, with commas between.")
+    threshold = serializers.FloatField()
+    recovery_threshold = serializers.FloatField(required=False)
+    for_seconds = serializers.IntegerField(required=False, min_value=0)
+    severity = serializers.ChoiceField(choices=Severity.choices, required=False)
+    channels = serializers.ListField(
+        child=serializers.CharField(max_length=100), required=False, max_length=50, help_text="By name."
+    )
+
+    def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
+        """The row as it is kept: only what it says."""
+        return instance
+
+
 class RuleSerializer(OwnedSerializer[Rule]):
     """An alerting rule, or with `record` a recording rule. `expr` is PromQL in which
     `$threshold` stands for the threshold."""
@@ -110,6 +127,9 @@ class RuleSerializer(OwnedSerializer[Rule]):
     annotations = Texts(required=False, help_text="Go templates, as in Prometheus.")
     unmatched = UnmatchedSerializer(
         many=True, read_only=True, help_text="Its selectors that match no series, as of its last edit or the last hour."
+    )
+    thresholds = ThresholdSerializer(
+        many=True, required=False, help_text="Of some label sets; the first that matches counts."
     )
     channel_kinds = serializers.ListField(
         child=serializers.CharField(max_length=20),
@@ -140,6 +160,7 @@ class RuleSerializer(OwnedSerializer[Rule]):
             "no_data",
             "on_error",
             "flap_limit",
+            "thresholds",
             "severity",
             "labels",
             "annotations",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -95,14 +95,16 @@ class Judged:
     values: Floats
     present: Bools
     begins: Bools
+    keeps: Bools
+    for_seconds: Ints
     is_unknown: Bools | None = None
 
-    def with_silence(self, silent: Bools, then: str) -> Judged:
+    def with_silence(self, silent: Bools, rule: Rule) -> Judged:
         """The same where a rule does not count silence as all right: alerts stay as they are, and one more says so
         where it is wanted."""
         unknown = np.broadcast_to(silent, self.present.shape)
-        if then == WithoutData.KEEP:
-            return Judged(self.times, self.labels, self.values, self.present, self.begins, unknown)
+        if rule.no_data == WithoutData.KEEP:
+            return replace(self, is_unknown=unknown)
         row = silent[np.newaxis]
         return Judged(
             self.times,
@@ -110,6 +112,8 @@ class Judged:
             np.vstack([self.values, np.full(row.shape, np.nan)]),
             np.vstack([self.present, row]),
             np.vstack([self.begins, row]),
+            np.vstack([self.keeps, np.zeros(row.shape, bool)]),
+            np.append(self.for_seconds, rule.for_seconds),
             np.vstack([unknown, np.zeros(row.shape, bool)]),
         )
 
@@ -128,18 +132,20 @@ def backtest(rule: Rule, source: promql.Source, *, span_ms: tuple[int, int], ste
         measured = promql.range(comparison.measured, source, start, end, step_ms)
         if comparison.number is None:
             limit = promql.range(comparison.limit, source, start, end, step_ms)
+    verdict = judge.judge(result)
     judged = Judged(
         result.times,
         [{name: text for name, text in one.items() if name != "__name__"} for one in result.labels],
         result.values,
         result.present,
-        result.present & judge.begins(result.values),
+        verdict.begins,
+        verdict.keeps,
+        verdict.for_seconds,
     )
     if judge.measured:
-        judged = judged.with_silence(np.asarray(~measured.present.any(axis=0)), rule.no_data)
-    states = over_time(
-        judged.begins, judged.times, holding_of(rule), judged.present & ~judged.begins, judged.is_unknown
-    )
+        judged = judged.with_silence(np.asarray(~measured.present.any(axis=0)), rule)
+    holding = holding_of(rule, judged.for_seconds)
+    states = over_time(judged.begins, judged.times, holding, judged.keeps, judged.is_unknown)
     lowest = comparison is not None and comparison.operator.startswith("<")
     found = episodes(judged, states, lowest=lowest)
     spent = time.monotonic() - began

@@ -157,23 +157,24 @@ def _samples(rule: Rule, judge: Judge, result: promql.Result, columns: int) -> l
     changing = not rule.record and any(uses_value(text) for text in rule.all_labels.values())
     kind = "rule" if rule.record else "alert"
     found: list[dict[str, Sample]] = [{} for _ in range(columns)]
-    begins = judge.begins(result.values)
-    for row, labels in enumerate(result.labels):
+    verdict = judge.judge(result)
+    counts = verdict.begins | verdict.keeps
+    for row, (labels, bound) in enumerate(zip(result.labels, verdict.bounds, strict=True)):
         identity = None
-        for column in result.present[row].nonzero()[0]:
+        for column in counts[row].nonzero()[0]:
             value = float(result.values[row, column])
             if identity is None or changing:
-                identity = identify(rule, labels, value)
+                identity = identify(rule, labels, value, bound.severity)
             if identity[0] in found[column]:
                 raise RuleFailed(f"vector contains metrics with the same labelset after applying {kind} labels")
-            found[column][identity[0]] = Sample(*identity, value, bool(begins[row, column]))
+            found[column][identity[0]] = Sample(*identity, value, bool(verdict.begins[row, column]), bound)
     limit = rule.group.limit
     if rule.record and limit and (most := max(map(len, found), default=0)) > limit:
         raise RuleFailed(f"exceeded limit of {limit} with {most} series")
     return [list(samples.values()) for samples in found]
 
 
-def identify(rule: Rule, labels: dict[str, str], value: float) -> tuple[str, dict[str, str]]:
+def identify(rule: Rule, labels: dict[str, str], value: float, severity: str = "") -> tuple[str, dict[str, str]]:
     """An alert's fingerprint and labels: those of the result without the metric's name, the rule's over them, and
     alertname; those of a workspace's rule name it, whatever the rule says. Of a recorded series: the same without
     severity and alertname, and no label is a template."""
@@ -183,7 +184,9 @@ def identify(rule: Rule, labels: dict[str, str], value: float) -> tuple[str, dic
         final = storable_labels({**result, **rule.all_labels, **whose})
     else:
         own = {name: expand(text, labels, value) for name, text in rule.all_labels.items()}
-        final = storable_labels({**result, "severity": rule.severity, **own, **whose, "alertname": rule.alert_name})
+        final = storable_labels(
+            {**result, "severity": severity or rule.severity, **own, **whose, "alertname": rule.alert_name}
+        )
     final = {name: final[name] for name in sorted(final) if final[name]}
     named = {**final, "__name__": rule.record} if rule.record else final
     pairs = "\xff".join(f"{name}\xff{text}" for name, text in named.items())

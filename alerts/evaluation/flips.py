@@ -16,10 +16,12 @@ from alerts.models import Alert, Flip, Rule
 UPDATE_ALERTS = """
 UPDATE alerts_alert AS alert
 SET state = new.state, value = new.value, annotations = new.annotations, fired_at = new.fired_at,
-    missing_since = new.missing_since, ended_at = new.ended_at
+    missing_since = new.missing_since, ended_at = new.ended_at, severity = new.severity, threshold = new.threshold,
+    for_seconds = new.for_seconds, channel_names = new.channel_names
 FROM unnest(%s::bigint[], %s::text[], %s::float8[], %s::jsonb[], %s::timestamptz[], %s::timestamptz[],
-    %s::timestamptz[])
-    AS new (id, state, value, annotations, fired_at, missing_since, ended_at)
+    %s::timestamptz[], %s::text[], %s::float8[], %s::int[], %s::jsonb[])
+    AS new (id, state, value, annotations, fired_at, missing_since, ended_at, severity, threshold, for_seconds,
+    channel_names)
 WHERE alert.id = new.id
 """
 UPDATE_HEALTH = """
@@ -75,5 +77,9 @@ def _update_alerts(alerts: list[Alert]) -> None:
                 [alert.fired_at for alert in alerts],
                 [alert.missing_since for alert in alerts],
                 [alert.ended_at for alert in alerts],
+                [alert.severity for alert in alerts],
+                [alert.threshold for alert in alerts],
+                [alert.for_seconds for alert in alerts],
+                [json.dumps(alert.channel_names) for alert in alerts],
             ],
         )

@@ -12,6 +12,8 @@ import numpy as np
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.state_machine import FIRING, FLAP_MS, INACTIVE, NEVER, PENDING, Holding, Seen, States
 from alerts.models import Alert, Flip, Rule, State
+from alerts.rules.thresholds import Bound, own_bound
+from promql.values import Ints
 
 CODES = {State.INACTIVE: INACTIVE, State.PENDING: PENDING, State.FIRING: FIRING}
 STATES = {PENDING: State.PENDING, FIRING: State.FIRING}
@@ -22,13 +24,15 @@ class Sample:
     """One sample of a rule's result at a slot, under the labels of its alert. One that does not begin an alert keeps
     one that fires.
 
-    `reason` says what a sample stands for that is none of the result: that nothing is known.
+    `bound` is what it was judged by, None the rule's own. `reason` says what a sample stands for that is none of the
+    result: that nothing is known.
     """
 
     fingerprint: str
     labels: dict[str, str]
     value: float
     begins: bool = True
+    bound: Bound | None = None
     reason: str = ""
 
 
@@ -60,7 +64,7 @@ class RuleState:
             return
         alerts = [*self.open.values()]
         before = States.of(map(_row, alerts))
-        after = before.advance(self._seen(alerts, found, slot, is_unknown), milliseconds(slot), self._holding)
+        after = before.advance(self._seen(alerts, found, slot, is_unknown), milliseconds(slot), self._holding(alerts))
         for alert, code, missing in zip(alerts, after.codes.tolist(), after.missing_ms.tolist(), strict=True):
             self._missing(alert, missing != NEVER, slot)
             self._move(alert, code, slot, now)
@@ -74,7 +78,7 @@ class RuleState:
         if not missing:
             return len(begun)
         seen = self._seen(missing, found, slot, False)
-        after = States.of(map(_row, missing)).advance(seen, milliseconds(slot), self._holding)
+        after = States.of(map(_row, missing)).advance(seen, milliseconds(slot), self._holding(missing))
         return len(begun) + int((after.codes != INACTIVE).sum())
 
     def close(self, slot: dt.datetime, now: dt.datetime) -> None:
@@ -90,9 +94,8 @@ class RuleState:
         """Every alert that is new or different."""
         return [*self.created, *self.touched.values()]
 
-    @property
-    def _holding(self) -> Holding:
-        return holding_of(self.rule)
+    def _holding(self, alerts: list[Alert]) -> Holding:
+        return holding_of(self.rule, np.array([alert.for_seconds for alert in alerts]))
 
     def _seen(self, alerts: list[Alert], found: dict[str, Sample], slot: dt.datetime, is_unknown: bool) -> Seen:
         """What the samples mean for these alerts."""
@@ -127,6 +130,9 @@ class RuleState:
         else:
             alert.value = sample.value
             self._touch(alert)
+        bound = sample.bound or own_bound(self.rule)
+        alert.severity, alert.threshold = bound.severity, bound.threshold
+        alert.for_seconds, alert.channel_names = bound.for_seconds, list(bound.channels)
 
     def _missing(self, alert: Alert, is_missing: bool, slot: dt.datetime) -> None:
         if is_missing == (alert.missing_since is None):
@@ -158,7 +164,7 @@ class RuleState:
             to_state=to,
             at=slot,
             value=alert.value,
-            threshold=self.rule.threshold,
+            threshold=alert.threshold,
             created_at=now,
         )
         self.flips.append(flip)
@@ -170,9 +176,10 @@ class RuleState:
             self.touched[alert.pk] = alert
 
 
-def holding_of(rule: Rule) -> Holding:
-    """How the rule holds its alerts."""
-    return Holding(rule.for_seconds * 1000, rule.keep_firing_seconds * 1000, rule.flap_limit)
+def holding_of(rule: Rule, for_seconds: Ints | None = None) -> Holding:
+    """How the rule holds its alerts, all with its own `for` or each with one of these."""
+    for_ms = rule.for_seconds * 1000 if for_seconds is None else for_seconds * 1000
+    return Holding(for_ms, rule.keep_firing_seconds * 1000, rule.flap_limit)
 
 
 def _row(alert: Alert) -> tuple[int, int, int]:

@@ -24,6 +24,16 @@ AT_ONCE = Route(
 )
 
 
+# What an incident's labels say without a tree, where a threshold of the rule's table has its own severity or channels.
+SEVERITY, NOTIFIED, SEPARATOR = "severity", "channels", ", "
+
+
+def _own_of(alert: Alert) -> dict[str, str]:
+    """What the alert's incident is of besides its rule."""
+    severity = {SEVERITY: str(alert.severity)} if alert.severity != alert.rule.severity else {}
+    return severity | ({NOTIFIED: SEPARATOR.join(alert.channel_names)} if alert.channel_names else {})
+
+
 @dataclass(frozen=True)
 class Place:
     """An incident that an alert belongs to, whether it is open or not."""
@@ -51,18 +61,19 @@ class Policy:
 
     configuration: Configuration | None
     channels: dict[int, Channel]
-    _by_rule: dict[int, list[Channel]] = field(default_factory=dict)
+    _by_rule: dict[tuple[int, str, tuple[str, ...]], list[Channel]] = field(default_factory=dict)
 
     def places(self, alert: Alert) -> list[Place]:
         """Where the alert goes; one place per matching node of the tree."""
         if self.configuration is None:
             labels = {"alertname": alert.labels.get("alertname", "")}
             # Two rules may give one alertname by their labels; each has its own channels.
-            key = f"{{}}/{{rule={alert.rule_id}}}:{{alertname={labels['alertname']!r}}}"
             if workspace := alert.labels.get("workspace"):
                 # What one team does with its alerts concerns no other.
                 labels["workspace"] = workspace
-                key = f"{key[:-1]}, workspace={workspace!r}}}"
+            labels |= _own_of(alert)
+            others = "".join(f", {name}={text!r}" for name, text in labels.items() if name != "alertname")
+            key = f"{{}}/{{rule={alert.rule_id}}}:{{alertname={labels['alertname']!r}{others}}}"
             return [Place(digest_of(key, ""), key, "", labels, AT_ONCE)]
         found = {}
         for route in route_of(self.configuration.root, alert.labels):
@@ -84,11 +95,14 @@ class Policy:
     def receivers(self, incident: Incident, rule: Rule) -> list[Channel]:
         """The channels that the incident's messages go to now; `rule` is of any of its alerts."""
         if not incident.receiver:
-            if rule.pk not in self._by_rule:
+            severity = incident.group_labels.get(SEVERITY, "")
+            names = tuple(filter(None, incident.group_labels.get(NOTIFIED, "").split(SEPARATOR)))
+            wanted_by = (rule.pk, severity, names)
+            if wanted_by not in self._by_rule:
                 prefetch_related_objects([rule], "channels")
                 shared = [channel for channel in self.channels.values() if channel.person_id is None]
-                self._by_rule[rule.pk] = recipients(rule, shared)
-            return self._by_rule[rule.pk]
+                self._by_rule[wanted_by] = recipients(rule, shared, severity, names)
+            return self._by_rule[wanted_by]
         if self.configuration is None:
             return []
         settings = self.configuration.receivers.get(incident.receiver, {})

@@ -89,6 +89,10 @@ def rule_figure(test: Backtest, rule: Rule, span_ms: tuple[int, int], slots: Map
             back = overlays.threshold(recovery, f"recovers at {recovery:,g} {unit}".rstrip(), below=recovery < number)
             layout["shapes"] += back["shapes"]
             layout["annotations"] += back["annotations"]
+        for row in rule.thresholds[:MAX_LIMITS]:
+            other = overlays.threshold(row["threshold"], f"{row['threshold']:,g} for {row['match']}")
+            layout["shapes"] += other["shapes"]
+            layout["annotations"] += other["annotations"]
         layout["yaxis"] = {"range": [min(0, number, _bottom(lines)), _top(lines, number)], "rangemode": "normal"}
     elif test.limit is not None:
         lines += limit_lines(test.limit, unit)
@@ -112,7 +116,7 @@ def rule_figure(test: Backtest, rule: Rule, span_ms: tuple[int, int], slots: Map
 
 def state_rows(test: Backtest) -> tuple[list[str], list[list[int]]]:
     """Each label set's name and states, from the bottom up; those that would have been pending or fired first."""
-    tested = {frozenset(own.items()): row for row, own in enumerate(test.labels)}
+    tested = {frozenset(own.items()): row for row, own in enumerate(test.labels) if test.states[row].any()}
     known = [{name: text for name, text in own.items() if name != "__name__"} for own in test.measured.labels]
     names = dict(zip((frozenset(own.items()) for own in known), names_of(known), strict=True))
     order = sorted(names, key=lambda own: (own not in tested, names[own]))[:MAX_ROWS][::-1]

@@ -67,7 +67,7 @@ def meanwhile(request: HttpRequest) -> HttpResponse:
     fired = queries.fired_between(start, end, permissions.scope_of(request.user, {}).slugs)
     found = [one for one in fired if not scope.chosen or one.labels.get("workspace", scope.chosen) == scope.chosen]
     about = set(request.GET.getlist("about"))
-    found.sort(key=lambda one: (about.isdisjoint(one.labels.values()), SEVERITY_ORDER.get(one.rule.severity, 3)))
+    found.sort(key=lambda one: (about.isdisjoint(one.labels.values()), SEVERITY_ORDER.get(one.severity, 3)))
     context = {"alerts": found[:MEANWHILE], "more": len(found[MEANWHILE:])}
     return render(request, "alerts/_meanwhile.html", context)
 

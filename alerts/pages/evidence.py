@@ -32,11 +32,12 @@ def figure(detail: AlertDetail, changes: list[RuleChange], workspaces: Collectio
     rule, step = alert.rule, span.step_ms
     start, end = span.start_ms // step * step, span.end_ms // step * step
     source = portal_source(workspaces)
-    expr = expand(rule.expr, rule.threshold)
+    judged_at = rule.threshold if rule.threshold is None or alert.threshold is None else alert.threshold
+    expr = expand(rule.expr, judged_at)
     comparison = split(expr)
     measured = promql.range(comparison.measured if comparison else expr, source, start, end, step)
     own = only_of(measured, alert)
-    colour = "--critical" if rule.severity == "critical" else "--warning"
+    colour = "--critical" if alert.severity == "critical" else "--warning"
     counted = counted_by(rule)
     # A click on a point leads to the traces of its time that have the alert's labels (charts.js).
     lead = behind({**alert.labels, **(counted[1] if counted else {})}, step)

@@ -13,7 +13,7 @@ from alerts.models import Channel, Rule, Runbook, Severity, State
 from alerts.notify import channels
 from alerts.notify.transports.contract import ConfigInvalid
 from alerts.queries import HistoryFilter
-from alerts.rules.form import SpanField
+from alerts.rules.fields import SpanField
 from core.accounts.ownership import OwnerField, owned
 from core.accounts.permissions import Person
 

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from alerts.models import RuleGroup
 from alerts.rules import groups
-from alerts.rules.form import PairsField, SpanField
+from alerts.rules.fields import SpanField
+from alerts.rules.form import PairsField
 from core.accounts import ownership, permissions
 
 FIELDS = ("name", "interval_seconds", "query_offset_seconds", "limit", "labels")

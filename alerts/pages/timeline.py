@@ -48,7 +48,7 @@ def _flip_event(flip: Flip, rule: Rule) -> Event:
         State.INACTIVE: ", before it had fired" if flip.from_state == State.PENDING else ", the rule was switched off",
     }
     labels = {State.PENDING: "Pending", State.FIRING: "Firing", State.RESOLVED: "Resolved", State.INACTIVE: "Over"}
-    firing = "critical" if rule.severity == "critical" else "warning"
+    firing = "critical" if flip.alert.severity == "critical" else "warning"
     dots = {State.PENDING: "warning", State.FIRING: firing, State.RESOLVED: "ok", State.INACTIVE: ""}
     state = State(flip.to_state)
     return Event(flip.at, dots[state], labels[state], after[state])

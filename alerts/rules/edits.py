@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from alerts import gotemplate
 from alerts.evaluation.series import OWN
@@ -19,6 +19,7 @@ from alerts.rules.expression import ExpressionError, check
 from alerts.rules.judgement import check_judgement
 from alerts.rules.locks import lock_group, with_retries
 from alerts.rules.selectors import note_unmatched
+from alerts.rules.thresholds import channel_names, rows_problem
 from core.accounts.holder import Actor
 from core.accounts.models import Workspace
 from core.audit.record import record
@@ -33,6 +34,7 @@ ALERTING_ONLY = (
     "no_data",
     "on_error",
     "flap_limit",
+    "thresholds",
     "annotations",
     "alertname",
     "runbook",
@@ -74,6 +76,7 @@ class RuleEdit:
     no_data: str | Unset = UNSET
     on_error: str | Unset = UNSET
     flap_limit: int | Unset = UNSET
+    thresholds: list[dict[str, Any]] | Unset = UNSET
     severity: str | Unset = UNSET
     labels: dict[str, str] | Unset = UNSET
     annotations: dict[str, str] | Unset = UNSET
@@ -228,12 +231,24 @@ def _judgement_problems(rule: Rule, errors: Mapping[str, str]) -> dict[str, str]
         found["flap_limit"] = f"must be between 0 and {MAX_FLAP_LIMIT}"
     if not 0 <= rule.min_events < math.inf:
         found["min_events"] = "must not be negative"
+    if problem := rows_problem(rule.thresholds) or _channel_problem(rule):
+        found["thresholds"] = problem
     if not found and not errors.keys() & {"expr", "threshold"}:
         try:
             check_judgement(rule)
         except ExpressionError as error:
             found[error.field] = str(error)
     return found
+
+
+def _channel_problem(rule: Rule) -> str:
+    """Which channel of the rule's table there is not."""
+    names = channel_names(rule.thresholds)
+    if not names:
+        return ""
+    usable = Channel.objects.filter(Q(workspace=None) | Q(workspace=rule.workspace_id), name__in=names)
+    gone = sorted(names - set(usable.values_list("name", flat=True)))
+    return f"there is no channel {gone[0]}" if gone else ""
 
 
 def may_use(rule: Rule, thing: Channel | Runbook) -> bool:

@@ -14,30 +14,15 @@ from alerts import gotemplate
 from alerts.models import Channel, Rule, RuleGroup, Runbook, Severity, WithoutData
 from alerts.rules.edits import MAX_FLAP_LIMIT, UNSET, RuleEdit
 from alerts.rules.expression import PLACEHOLDER, ExpressionError, check
+from alerts.rules.fields import SpanField
 from alerts.rules.judgement import check_judgement
+from alerts.rules.threshold_rows import ThresholdRows
 from core.accounts.ownership import OwnerField, owned
 from core.accounts.permissions import Person, scope_of
-from core.ui import durations
 
 # As long as the placeholder, so that the parser's positions are those of the text that was typed.
 STAND_IN = "1234567890"
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
-
-
-class SpanField(forms.CharField):
-    """A span of time, typed as 15m; its value is seconds."""
-
-    def prepare_value(self, value: Any) -> Any:
-        """Seconds as they are typed; text stays as it was."""
-        return durations.format_short(value) if isinstance(value, int) else value
-
-    def to_python(self, value: Any) -> Any:
-        """Seconds; empty means none."""
-        text = super().to_python(value)
-        try:
-            return durations.parse(text) if text else 0
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from None
 
 
 class TemplateField(forms.CharField):
@@ -146,6 +131,7 @@ class RuleForm(forms.Form):
         self.rule_name = rule.name if rule is not None else ""
         self.rule_record = rule.record if rule is not None else ""
         self.rule_workspace = rule.workspace if rule is not None else None
+        self.rows = ThresholdRows(self.data if self.is_bound else None, rule.thresholds if rule is not None else [])
         self._offer(rule, scope_of(user, {}).slugs)
         if rule is None:
             self.fields["workspace"] = OwnerField(user)
@@ -187,19 +173,24 @@ class RuleForm(forms.Form):
         if "expr" in given and "threshold" in given:
             try:
                 check(given["expr"], given["threshold"])
+                if problem := self.rows.problem:
+                    self.add_error(None, f"Thresholds by label set: {problem}")
                 if not self.errors:
                     check_judgement(Rule(expr=given["expr"], threshold=given["threshold"], **self._judgement(given)))
             except ExpressionError as error:
-                self.add_error(error.field, str(error))
+                if error.field in self.fields:
+                    self.add_error(error.field, str(error))
+                else:
+                    self.add_error(None, f"Thresholds by label set: {error}")
         return given
 
-    @staticmethod
-    def _judgement(given: dict[str, Any]) -> dict[str, Any]:
+    def _judgement(self, given: dict[str, Any]) -> dict[str, Any]:
         """How the rule judges; what is empty is off."""
         return {
             "recovery_threshold": given["recovery_threshold"],
             "min_events": given["min_events"] or 0,
             "flap_limit": given["flap_limit"] or 0,
+            "thresholds": self.rows.rows,
             "no_data": given["no_data"] or WithoutData.OK,
             "on_error": given["on_error"] or WithoutData.KEEP,
         }

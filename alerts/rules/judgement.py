@@ -6,20 +6,22 @@ The evaluation and what a rule would have done (`alerts.evaluation`) both ask he
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 import promql
 from alerts.models import Rule, WithoutData
+from alerts.routing.matchers import all_match
 from alerts.rules.expression import PLACEHOLDER, ExpressionError, expand, split
+from alerts.rules.thresholds import Bound, bounds_of
 from promql.parser.condition import constant
 from promql.parser.printer import format_matching
 from promql.syntax import Aggregate, Binary, Call, Node, Paren, unwrap
-from promql.values import Bools, Floats
+from promql.values import Bools, Floats, Ints
 
-COMPARED: dict[str, Callable[[Floats, float], Bools]] = {
+COMPARED: dict[str, Callable[[Floats, Floats], Bools]] = {
     ">": np.greater,
     ">=": np.greater_equal,
     "<": np.less,
@@ -30,35 +32,61 @@ STAND_IN = 1234567890.0
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What a result means: by which bound each of its label sets is judged, and [label set, time] whether a sample
+    begins an alert, and whether it keeps one that fires."""
+
+    bounds: list[Bound]
+    begins: Bools
+    keeps: Bools
+
+    @property
+    def for_seconds(self) -> Ints:
+        """How long the condition of each label set must hold."""
+        return np.array([bound.for_seconds for bound in self.bounds], dtype=np.int64)
+
+
+@dataclass(frozen=True)
 class Judge:
     """`query` is what is asked at a slot; `measured` is the measured side of its condition, asked where it matters
-    that there is no data.
+    that there is no data. `own` is the rule's bound, `bounds` those of some label sets.
 
-    With an `operator` the query's result reaches down to `recovery`, and its samples beyond `threshold` begin alerts.
-    Without one all do."""
+    With an `operator` the query's result reaches to the furthest threshold or recovery; without one it is judged."""
 
     query: str
+    own: Bound
+    bounds: tuple[Bound, ...] = ()
     measured: str = ""
     operator: str = ""
-    threshold: float = 0.0
 
-    def begins(self, values: Floats) -> Bools:
-        """Whether a sample of such a value begins an alert; each keeps one."""
+    def bound_of(self, labels: Mapping[str, str]) -> Bound:
+        """The first bound that matches a label set of the result."""
+        return next((bound for bound in self.bounds if all_match(bound.matchers, labels)), self.own)
+
+    def judge(self, result: promql.Result) -> Verdict:
+        """What a result of the query means."""
+        bounds = [self.bound_of(labels) for labels in result.labels]
         if not self.operator:
-            return np.ones(values.shape, dtype=bool)
-        return COMPARED[self.operator](values, self.threshold)
+            return Verdict(bounds, result.present, np.zeros_like(result.present))
+        compare = COMPARED[self.operator]
+        thresholds = np.array([bound.threshold for bound in bounds], dtype=float)[:, np.newaxis]
+        recoveries = np.array([bound.last for bound in bounds], dtype=float)[:, np.newaxis]
+        begins = result.present & compare(result.values, thresholds)
+        return Verdict(bounds, begins, result.present & compare(result.values, recoveries) & ~begins)
 
 
 def judge_of(rule: Rule) -> Judge:
     """How the rule judges. Raises ExpressionError or promql.PromQLError."""
-    threshold, recovery = rule.threshold, rule.recovery_threshold
-    plain = expand(rule.expr, threshold)
-    asked = plain if recovery is None else expand(rule.expr, recovery)
+    own, bounds = bounds_of(rule)
+    plain = asked = expand(rule.expr, rule.threshold)
+    operator = ""
+    if bounds or rule.recovery_threshold is not None:
+        operator = operator_of(rule.expr, "thresholds" if bounds else "recovery_threshold")
+        furthest = min if operator.startswith(">") else max
+        asked = expand(rule.expr, furthest(bound.last for bound in (own, *bounds) if bound.last is not None))
     if rule.min_events:
         asked = with_least_events(asked, rule.min_events)
-    judge = Judge(asked)
-    if recovery is not None and threshold is not None:
-        judge = replace(judge, operator=operator_of(rule.expr, "recovery_threshold"), threshold=threshold)
+    judge = Judge(asked, own, bounds, operator=operator)
     if rule.no_data != WithoutData.OK:
         comparison = split(plain)
         if comparison is None:
@@ -79,14 +107,19 @@ def operator_of(expr: str, field: str) -> str:
 def check_judgement(rule: Rule) -> None:
     """ExpressionError unless what the rule says of recovery, events and missing data fits its query, which can be
     parsed."""
-    judge_of(rule)
-    if rule.recovery_threshold is None:
-        return
     if rule.threshold is None:
-        raise ExpressionError("belongs to a threshold", "recovery_threshold")
-    is_upper = operator_of(rule.expr, "recovery_threshold").startswith(">")
-    if not (rule.recovery_threshold < rule.threshold if is_upper else rule.recovery_threshold > rule.threshold):
-        raise ExpressionError(f"must be {'below' if is_upper else 'above'} the threshold", "recovery_threshold")
+        for field in ("recovery_threshold", "thresholds"):
+            if getattr(rule, field):
+                raise ExpressionError("belongs to a threshold", field)
+    judge = judge_of(rule)
+    is_upper = judge.operator.startswith(">")
+    for place, bound in enumerate((judge.own, *judge.bounds)):
+        if bound.recovery is None or bound.threshold is None:
+            continue
+        if not (bound.recovery < bound.threshold if is_upper else bound.recovery > bound.threshold):
+            where = f"row {place}: the recovery threshold " if place else ""
+            text = f"{where}must be {'below' if is_upper else 'above'} the threshold"
+            raise ExpressionError(text, "thresholds" if place else "recovery_threshold")
 
 
 def with_least_events(expr: str, least: float) -> str:

@@ -1,8 +1,18 @@
-"""What a rule says of how it judges what it measures, beyond what Prometheus knows."""
+"""Groups of rules, and what a rule says of how it judges what it measures."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils import timezone
+
+
+class Severity(models.TextChoices):
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
 
 
 class WithoutData(models.TextChoices):
@@ -39,6 +49,53 @@ class JudgedModel(models.Model):
         default=0,
         help_text="An alert that begins to fire more often than this within an hour goes on firing. 0: never.",
     )
+    thresholds = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Thresholds of some label sets, the first that matches: match, threshold and what else is different.",
+    )
 
     class Meta:
         abstract = True
+
+
+class BoundModel(models.Model):
+    """What an alert is judged by: its rule's own threshold, `for`, severity and channels, or those of its label set.
+
+    All are of its last sample."""
+
+    severity = models.CharField(max_length=20, choices=Severity.choices, default=Severity.WARNING)
+    threshold = models.FloatField(null=True, blank=True)
+    for_seconds = models.PositiveIntegerField(default=0)
+    channel_names = models.JSONField(default=list, blank=True, help_text="Empty: the channels of its rule.")
+
+    class Meta:
+        abstract = True
+
+
+class RuleGroup(models.Model):
+    """Rules that are evaluated together, in order, at one timestamp per slot (a multiple
+    of the interval since the Unix epoch)."""
+
+    name = models.CharField(max_length=200, unique=True)
+    interval_seconds = models.PositiveIntegerField(default=60, validators=[MinValueValidator(5)])
+    query_offset_seconds = models.PositiveIntegerField(
+        default=0, help_text="How far behind its slot a rule is queried, for data that come late."
+    )
+    limit = models.PositiveIntegerField(
+        default=0, help_text="A rule with more alerts or series than this fails; 0 allows any number."
+    )
+    labels = models.JSONField(default=dict, blank=True, help_text="Labels of all its rules, under a rule's own.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    evaluated_until = models.DateTimeField(null=True, blank=True, editable=False, help_text="The last slot evaluated.")
+    last_evaluated_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_duration_seconds = models.FloatField(null=True, blank=True, editable=False)
+    slots_skipped = models.PositiveBigIntegerField(
+        default=0, editable=False, help_text="Missed slots that were too old to be made up for."
+    )
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -33,5 +33,5 @@ def severity_badge(severity: str) -> str:
 def state_badge(alert: Alert) -> str:
     """The class of an alert's badge."""
     if alert.state == "firing":
-        return severity_badge(alert.rule.severity)
+        return severity_badge(alert.severity)
     return {"pending": "warning", "resolved": "ok"}.get(alert.state, "")

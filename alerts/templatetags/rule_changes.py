@@ -20,6 +20,7 @@ FIELD_LABELS = {
     "no_data": "without data",
     "on_error": "when the query fails",
     "flap_limit": "damped beyond firings an hour",
+    "thresholds": "thresholds by label set",
     "paused_until": "paused until",
     "enabled": "switch",
 }
@@ -44,6 +45,8 @@ def field_text(name: str, value: Any) -> str:
         return format_long(value)
     if isinstance(value, dict):
         return ", ".join(f"{key}={text}" for key, text in value.items())
+    if name == "thresholds":
+        return "; ".join(f"{row['match']}: {row['threshold']:g}" for row in value)
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -67,7 +67,7 @@ def stretches(fired: Sequence[Alert], start: datetime, end: datetime) -> list[tu
         times = sorted(
             (max(one.fired_at or one.active_at, start), min(one.ended_at or end, end))
             for one in fired
-            if (one.rule.severity == "critical") == (severity == "critical")
+            if (one.severity == "critical") == (severity == "critical")
         )
         merged: list[tuple[datetime, datetime]] = []
         for began, ended in times:

@@ -96,6 +96,9 @@ def test_firing_alerts_stand_on_the_page_worst_first(people: People) -> None:
         )
         Alert.objects.create(
             rule=rule,
+            severity=rule.severity,
+            threshold=rule.threshold,
+            for_seconds=rule.for_seconds,
             fingerprint=severity,
             labels={"alertname": severity, "model": f"model-{severity}"},
             state=State.FIRING,

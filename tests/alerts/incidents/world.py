@@ -88,6 +88,9 @@ class World:
         fingerprint = hashlib.md5(json.dumps(found, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
         alert = Alert(
             rule=self.rule,
+            severity=self.rule.severity,
+            threshold=self.rule.threshold,
+            for_seconds=self.rule.for_seconds,
             fingerprint=fingerprint,
             labels=found,
             state=State.FIRING,

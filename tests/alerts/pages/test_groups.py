@@ -126,3 +126,38 @@ def test_what_flaps_is_named_on_the_rule_s_page(people: People) -> None:
     shown = browser_of(people.admin).get(f"/rules/{rule.pk}/").content.decode()
     assert "Flapping" in shown
     assert re.search(r"web-7</span>\s+began to fire\s+6 times", shown)
+
+
+def test_thresholds_by_label_set_are_rows_of_the_form(people: People) -> None:
+    rule = make_rule(name="load", expr="load > $threshold", threshold=5)
+    browser, page = browser_of(people.admin), f"/rules/{rule.pk}/"
+    shown = browser.get(page).content.decode()
+    assert 'name="thresholds-1-match"' in shown
+    given = {
+        "expr": rule.expr,
+        "threshold": "5",
+        "severity": "warning",
+        "thresholds-TOTAL_FORMS": "2",
+        "thresholds-INITIAL_FORMS": "0",
+        "thresholds-0-match": 'host=~"web.*"',
+        "thresholds-0-threshold": "8",
+        "thresholds-0-for_seconds": "10m",
+        "thresholds-0-severity": "critical",
+    }
+    assert browser.post(page, given).status_code == 302
+    rule.refresh_from_db()
+    kept = {"match": 'host=~"web.*"', "threshold": 8.0, "for_seconds": 600, "severity": "critical"}
+    assert rule.thresholds == [kept]
+    shown = browser.get(page).content.decode()
+    assert "Other thresholds for some label sets (1)" in shown
+    assert 'value="10m"' in shown
+    refused = browser.post(page, {**given, "thresholds-0-threshold": ""})
+    assert refused.status_code == 422
+    assert "This row needs a threshold." in refused.content.decode()
+    # A form without the table leaves it as it is; one with an emptied row removes it.
+    assert browser.post(page, {"expr": rule.expr, "threshold": "6", "severity": "warning"}).status_code == 302
+    rule.refresh_from_db()
+    assert rule.thresholds == [kept]
+    assert browser.post(page, {**given, "thresholds-0-match": ""}).status_code == 302
+    rule.refresh_from_db()
+    assert rule.thresholds == []

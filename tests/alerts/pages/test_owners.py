@@ -45,6 +45,9 @@ def test_two_teams_see_nothing_of_each_other_and_the_platform_sees_all(people: P
     now = timezone.now()
     alert = Alert.objects.create(
         rule=rule,
+        severity=rule.severity,
+        threshold=rule.threshold,
+        for_seconds=rule.for_seconds,
         fingerprint="f",
         labels={"workspace": "production"},
         annotations={"summary": "Secret alert"},

@@ -39,6 +39,9 @@ def fire(rule: Rule, minutes: int = 20, **labels: str) -> Alert:
     start = now - dt.timedelta(minutes=minutes + 10)
     alert = Alert.objects.create(
         rule=rule,
+        severity=rule.severity,
+        threshold=rule.threshold,
+        for_seconds=rule.for_seconds,
         fingerprint=f"{rule.pk}-{sorted(labels.items())}"[:32],
         labels={"alertname": rule.name, "severity": rule.severity, **labels},
         annotations={"summary": f"Usage not recorded for {labels.get('model', 'a model')}"},

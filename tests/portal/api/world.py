@@ -105,6 +105,9 @@ def make_world(people: People) -> World:
     runbook = create_runbook("busy", "Busy", "Wait.", by=people.owner, now=AT, workspace=ours)
     alert = Alert.objects.create(
         rule=rule,
+        severity=rule.severity,
+        threshold=rule.threshold,
+        for_seconds=rule.for_seconds,
         fingerprint="f",
         labels={"workspace": ours.slug},
         state="firing",

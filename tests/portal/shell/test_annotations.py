@@ -26,6 +26,9 @@ def people() -> People:
     )
     Alert.objects.create(
         rule=rule,
+        severity=rule.severity,
+        threshold=rule.threshold,
+        for_seconds=rule.for_seconds,
         fingerprint="f",
         labels={"workspace": "production"},
         state=State.FIRING,
