@@ -21,7 +21,7 @@ from telemetry.pages import saved_views, traces_figure
 from telemetry.pages.addresses import address, kept, own_fields
 from telemetry.pages.chips import Chip, is_trace_id, parse, parse_all
 from telemetry.pages.trace_search import HINT, RANGES, Search, search_of, times, without_duration
-from telemetry.store import trace_stats
+from telemetry.store import sampling, trace_stats
 from telemetry.store.traces import FACETS, Sort, TraceRow, find_traces
 
 SIZE, MAX_PAGES, CSV_ROWS = 25, 400, 10_000
@@ -38,6 +38,8 @@ OFFERED = (
     ("provider", "Provider"),
 )
 SHOWN, MAX_VALUES = 6, 40
+# Why sampling kept a trace.
+KEPT = {"error": "with errors", "slow": "slowest", "costly": "costliest", "share": "of the share"}
 COLUMNS: tuple[tuple[Sort, str, bool], ...] = (
     ("start", "Start", False),
     ("duration", "Took", False),
@@ -219,7 +221,18 @@ def facets(request: HttpRequest, want: Asked) -> dict[str, object]:
         ]
         if values:
             groups.append((heading, values[:SHOWN], values[SHOWN:]))
-    return {"groups": groups, "found": found, "special": _special(request, want, found)}
+    return {"groups": groups, "found": found, "special": _special(request, want, found), **_kept(found, want)}
+
+
+def _kept(found: trace_stats.FacetCounts, want: Asked) -> dict[str, object]:
+    """Why sampling kept the matching traces; how many it dropped in all is for those who see every workspace."""
+    return {
+        "kept_traces": [(KEPT.get(reason, "not decided yet"), number) for reason, number in found.kept],
+        "trace_keep": 100 * settings.PORTAL.trace_keep,
+        "dropped": next((one.traces for one in sampling.decisions() if one.reason == sampling.DROPPED), 0)
+        if want.scope.slugs is None
+        else None,
+    }
 
 
 def _value(

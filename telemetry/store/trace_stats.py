@@ -7,7 +7,7 @@ are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -24,11 +24,12 @@ PEERS = timedelta(hours=24)
 @dataclass(frozen=True)
 class FacetCounts:
     """Of how many traces, how many of them with errors, and for each facet how many traces have each value, the most
-    frequent first."""
+    frequent first; `kept` is why sampling kept them, empty where it has not decided yet."""
 
     traces: int
     errors: int
     values: Mapping[str, list[tuple[str, int]]] = field(default_factory=dict)
+    kept: Sequence[tuple[str, int]] = ()
 
     @property
     def cut(self) -> bool:
@@ -87,11 +88,15 @@ def count(filters: TraceFilters) -> int:
 def facet_counts(filters: TraceFilters) -> FacetCounts:
     """What the matching traces have, by facet."""
     where, values = conditions(filters)
-    newest = f"SELECT t.facets, t.errors FROM telemetry_trace t WHERE {where} ORDER BY t.start DESC LIMIT {MAX_TRACES}"  # noqa: S608 - only names of our own; values are parameters
+    newest = (
+        f"SELECT t.facets, t.errors, t.kept FROM telemetry_trace t WHERE {where}"  # noqa: S608 - only names of our own; values are parameters
+        f" ORDER BY t.start DESC LIMIT {MAX_TRACES}"
+    )
     query = (
         f"WITH newest AS MATERIALIZED ({newest})"  # noqa: S608 - only names of our own; values are parameters
         " SELECT '', count(*), count(*) FILTER (WHERE errors > 0) FROM newest"
         " UNION ALL (SELECT f, count(*), 0 FROM newest, unnest(facets) f GROUP BY f ORDER BY 2 DESC LIMIT 1000)"
+        " UNION ALL (SELECT 'kept:' || kept, count(*), 0 FROM newest GROUP BY kept ORDER BY 2 DESC)"
     )
     with connection.cursor() as cursor:
         cursor.execute(query, values)
@@ -100,7 +105,7 @@ def facet_counts(filters: TraceFilters) -> FacetCounts:
     for text, number, _ in rows:
         name, _, value = text.partition(":")
         found.setdefault(name, []).append((value, number))
-    return FacetCounts(traces, errors, found)
+    return FacetCounts(traces, errors, found, found.pop("kept", []))
 
 
 def dots(filters: TraceFilters, most: int = 1500) -> list[Dot]:

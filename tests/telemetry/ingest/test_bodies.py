@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.records import rows, scalar
-from tests.telemetry.conftest import Exporter
+from tests.telemetry.conftest import BODIES, Exporter
 
 pytestmark = pytest.mark.usefixtures("old_spans")
 
@@ -102,3 +103,28 @@ def test_both_ends_of_mcp_tell_of_one_call_and_the_server_s_word_counts(exporter
     assert sort(labelled("tool_call", "tool_name", "outcome")) == [("add", "success"), ("boom", "error")]
     reasons = rows("SELECT name, not_counted FROM telemetry_span WHERE name LIKE %s ORDER BY 1", "MCP send tools/call%")
     assert reasons == [("MCP send tools/call add", "counted below"), ("MCP send tools/call boom", "counted below")]
+
+
+WRITTEN = ("message.content", "prompt", "completion", "input.value", "output.value", "messages", "vector", "arguments")
+
+
+@pytest.mark.parametrize("name", [name for name in TRUTH if name.endswith("-traces.bin")])
+def test_nothing_that_people_or_models_wrote_is_stored_by_default(exporter: Exporter, name: str) -> None:
+    body = ExportTraceServiceRequest.FromString((BODIES / name).read_bytes())
+    spans = [span for of in body.resource_spans for scope in of.scope_spans for span in scope.spans]
+    attributes = [
+        one for span in spans for one in (*span.attributes, *(of for e in span.events for of in e.attributes))
+    ]
+    written = {
+        one.value.string_value
+        for one in attributes
+        if any(part in one.key for part in WRITTEN) and "tokens" not in one.key and len(one.value.string_value) > 12
+    }
+    exporter.send(name)
+    [(stored, headers)] = rows(
+        "SELECT string_agg(s::text, ' '), count(*) FILTER (WHERE s::text ILIKE '%%bearer%%') FROM telemetry_span s"
+    )
+    assert [text for text in written if text in stored] == []
+    assert headers == 0
+    if name.startswith(("openinference", "pydantic", "vercel")):
+        assert written

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from core.accounts.models import ApiKey
+from portal.run.up import default_roles
 from telemetry.otlp import grpc_server
 from tests.records import Sender, scalar, settle_all
 from tests.servers import free_port
@@ -151,3 +152,8 @@ def test_where_nothing_can_be_made_durable_the_client_is_told_when_to_come_back(
 
 def _away(*_: object) -> None:
     raise OSError("away")
+
+
+def test_the_role_runs_where_its_port_is_set(configure: Configure) -> None:
+    assert "otlp" not in default_roles(configure(otlp_grpc_port=0))
+    assert default_roles(configure(otlp_grpc_port=4317))[-1] == "otlp"

@@ -61,6 +61,30 @@ def test_traces_are_taken_at_each_address(exporter: Exporter, path: str) -> None
     assert (answer.status_code, answer.content, answer["Content-Type"], spans()) == (200, b"", PROTOBUF, 7)
 
 
+@pytest.mark.parametrize("prefix", ["", "/otlp"])
+def test_metrics_and_logs_are_taken_at_each_address(exporter: Exporter, prefix: str) -> None:
+    for signal, name in (("metrics", "openllmetry-metrics.bin"), ("logs", "sdk-logginghandler-logs.bin")):
+        answer = exporter.post(f"{prefix}/v1/{signal}", (BODIES / name).read_bytes())
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert scalar("SELECT count(*) FROM usage_record") > 0
+    assert scalar("SELECT count(*) FROM telemetry_log") > 0
+
+
+def test_what_a_span_becomes_has_a_price_and_the_bounds_of_labels(exporter: Exporter, configure: Configure) -> None:
+    configure(dimensions_per_kind=2, label_max_length=12)
+    for number, model in enumerate(("gpt-4o", "gpt-4o-mini", "o3", "x" * 50), start=1):
+        span = chat(number)
+        span["attributes"][2] = {"key": "gen_ai.request.model", "value": {"stringValue": model}}
+        exporter.post("/v1/traces", request(span), JSON)
+    found = rows(
+        "SELECT d.labels ->> 'model', r.cost_usd > 0, r.price_source FROM usage_record r"
+        " JOIN usage_dimension d ON d.id = r.dimension_id ORDER BY r.trace_id"
+    )
+    assert found[0][:2] == ("gpt-4o", True)
+    assert "__overflow__" in {model for model, *_ in found}
+    assert max(len(model) for model, *_ in found) <= 12
+
+
 def test_a_body_may_be_gzip_and_the_type_may_have_parameters(exporter: Exporter) -> None:
     answer = exporter.post(
         "/v1/traces", gzip.compress(request(chat())), "application/json; charset=utf-8", HTTP_CONTENT_ENCODING="gzip"

@@ -3,12 +3,15 @@
 import html
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
-from core.accounts.models import Workspace
+from core.accounts.models import Membership, Workspace
+from telemetry.store import sampling
 from tests.people import browser_of, make_people
 from tests.records import rows, scalar
 
@@ -71,6 +74,25 @@ def test_facets_count_what_matches_and_a_region_shows_what_is_special_in_it(demo
         admin, f"/traces/?part=facets&q=duration%3E%3D8&from={int(first) - 1000}&to={int(last) + 1000}&base={base}"
     )
     assert "× as often as usual:" in chosen
+
+
+def test_the_page_says_what_sampling_kept_and_why(demo: int) -> None:
+    people = make_people()
+    Membership.objects.create(user=people.owner, workspace=Workspace.objects.get(slug="demo"), role="viewer")
+    admin, member = browser_of(people.admin), browser_of(people.owner)
+    facets = " ".join(text(admin, "/traces/?part=facets").split())
+    assert f"{demo} not decided yet. Errors, the slowest, the costliest and 10 % of the rest" in facets
+    sampling.decide(timezone.now() + timedelta(days=1))
+    facets = " ".join(text(admin, "/traces/?part=facets").split())
+    for reason, why in (("error", "with errors"), ("slow", "slowest"), ("share", "of the share")):
+        count = scalar(f"SELECT count(*) FROM telemetry_trace WHERE kept = '{reason}'")
+        assert f"{count} {why}" in facets
+    left = scalar("SELECT count(*) FROM telemetry_trace")
+    assert 0 < left < demo
+    assert f"{demo - left} traces in all were dropped" in facets
+    facets = " ".join(text(member, "/traces/?part=facets").split())
+    assert "with errors" in facets
+    assert "in all" not in facets
 
 
 def test_the_chart_has_a_dot_per_trace_that_leads_to_it(demo: int, admin: Client) -> None:
