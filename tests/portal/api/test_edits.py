@@ -62,9 +62,13 @@ EDITS = {
 }
 
 
+# Shared by every workspace.
+OF_ALL = ("rule-groups", "prices")
+
+
 @pytest.mark.parametrize("resource", EDITS)
 def test_of_two_who_edit_the_second_is_told(resource: str, owner: Any, people: People, world: World) -> None:
-    owner = client_of(people.admin) if resource == "rule-groups" else owner
+    owner = client_of(people.admin) if resource in OF_ALL else owner
     address = f"/api/v1/{resource}/{world.places[resource]}"
     first, second = EDITS[resource]
     read = owner.get(address)
@@ -78,7 +82,8 @@ def test_of_two_who_edit_the_second_is_told(resource: str, owner: Any, people: P
 
 
 @pytest.mark.parametrize("resource", [name for name in EDITS if name != "rule-groups"])
-def test_what_is_deleted_is_gone(resource: str, owner: Any, world: World) -> None:
+def test_what_is_deleted_is_gone(resource: str, owner: Any, people: People, world: World) -> None:
+    owner = client_of(people.admin) if resource in OF_ALL else owner
     address = f"/api/v1/{resource}/{world.places[resource]}"
     assert owner.delete(address).status_code == 204
     assert owner.get(address).status_code == 404
