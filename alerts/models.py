@@ -74,9 +74,13 @@ class SharedChannels(models.Manager["Channel"]):
 class Channel(Owned):
     """Where notifications go. The configuration is encrypted and never shown again; `target` is its harmless part.
 
-    One with a `person` is that person's own: `objects` leaves it out, and only escalations send
-    there, `delay_seconds` after their step.
+    One with a `person` is that person's own: `objects` leaves it out. Only escalations send there, `delay_seconds`
+    after their step, or, where it `follows` alerts, every incident of these.
     """
+
+    class Follows(models.TextChoices):
+        MINE = "mine", "that I own or am on call for"
+        WORKSPACES = "workspaces", "of my workspaces"
 
     class Kind(models.TextChoices):
         SLACK = "slack", "Slack"
@@ -109,6 +113,7 @@ class Channel(Owned):
         settings.AUTH_USER_MODEL, null=True, blank=True, editable=False, on_delete=models.CASCADE, related_name="means"
     )
     delay_seconds = models.PositiveIntegerField(default=0, editable=False)
+    follows = models.CharField(max_length=10, choices=Follows.choices, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -19,6 +19,10 @@ from alerts.incidents.policy import Policy
 from alerts.models import Alert, Channel, Delivery, Flip, State
 from alerts.routing.tree import Route
 
+FOLLOWING: dict[str, str] = {
+    Channel.Follows.MINE: "You asked for mail about alerts that you own or are on call for.",
+    Channel.Follows.WORKSPACES: "You asked for mail about the alerts of your workspaces.",
+}
 LIVE = (Delivery.State.PENDING, Delivery.State.SENDING, Delivery.State.SENT)
 
 
@@ -33,7 +37,8 @@ class Entry:
 @dataclass
 class Group:
     """An incident in memory, locked by this transaction, with its members by alert and what each channel was notified
-    last. `fires`: its last flush had something to notify of that fires."""
+    last. `fires`: its last flush had something to notify of that fires; `followers` are the channels of people who
+    follow it, as of its last flush."""
 
     incident: Incident
     policy: Policy
@@ -41,12 +46,18 @@ class Group:
     entries: dict[int, Entry]
     route: Route = field(init=False)
     fires: bool = False
+    followers: list[Channel] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.route = self.policy.route(self.incident)
 
-    @cached_property
+    @property
     def channels(self) -> list[Channel]:
+        """Those that its receiver has now, and of people who follow it."""
+        return [*self.receivers, *self.followers]
+
+    @cached_property
+    def receivers(self) -> list[Channel]:
         """Those that its receiver has now. Without a tree they are those of its rule, so there must be a member."""
         return self.policy.receivers(self.incident, next(iter(self.members.values())).alert.rule)
 
@@ -107,6 +118,7 @@ def flush(group: Group, states: dict[int, State], muting: Muting) -> list[Delive
     Members that are over and need no telling become `done`; the incident closes when none is left.
     """
     now, incident = muting.now, group.incident
+    group.followers = group.policy.followers(incident, [one.alert for one in group.members.values()], now)
     content, again = _look(group, states, muting)
     if not (content.back or (incident.news_at is not None and incident.news_at <= now)):
         # Not its time yet: it was only looked at for what is muted.
@@ -171,6 +183,7 @@ def _deliver(group: Group, channel: Channel, content: Content, now: dt.datetime)
         firing=[alert.pk for alert in firing.values()],
         resolved=[alert.pk for alert in resolved.values()],
         why=why,
+        note=FOLLOWING.get(channel.follows, ""),
         alert=_lead(known or frozenset(), firing, resolved),
         channel=channel,
         channel_name=channel.name,

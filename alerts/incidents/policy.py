@@ -4,6 +4,7 @@ is each rule's own choice of channels."""
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +12,9 @@ from django.db.models import prefetch_related_objects
 
 from alerts.incidents.models import Incident, RoutingVersion, digest_of, group_key
 from alerts.models import Alert, Channel, Rule
+from alerts.oncall.followers import Follower, followers
 from alerts.oncall.models import EscalationPolicy
+from alerts.oncall.queries import Duty, duties
 from alerts.queries import recipients
 from alerts.routing.configuration import Configuration, read_configuration
 from alerts.routing.tree import Route, route_of
@@ -62,6 +65,7 @@ class Policy:
     configuration: Configuration | None
     channels: dict[int, Channel]
     _by_rule: dict[tuple[int, str, tuple[str, ...]], list[Channel]] = field(default_factory=dict)
+    _duties: list[Duty] | None = None
 
     def places(self, alert: Alert) -> list[Place]:
         """Where the alert goes; one place per matching node of the tree."""
@@ -117,6 +121,28 @@ class Policy:
             return []
         settings = self.configuration.receivers.get(incident.receiver, {})
         return [int(entry["escalation"]) for entry in settings.get(CHANNELS, []) if entry.get("escalation")]
+
+    def followers(self, incident: Incident, alerts: Iterable[Alert], now: dt.datetime) -> list[Channel]:
+        """The channels of people who follow an incident of these alerts, all of which they may see."""
+        if not self._followers:
+            return []
+        concerned = {alert.labels.get("workspace") for alert in alerts}
+        seeing = [one for one in self._followers if one.sees is None or concerned <= one.sees]
+        mine = self._on_duty(concerned, now) | {incident.owner_id}
+        everything = Channel.Follows.WORKSPACES
+        return [one.channel for one in seeing if one.channel.follows == everything or one.channel.person_id in mine]
+
+    @cached_property
+    def _followers(self) -> list[Follower]:
+        """Who follows alerts."""
+        return followers([channel for channel in self.channels.values() if channel.follows])
+
+    def _on_duty(self, concerned: Collection[str | None], now: dt.datetime) -> set[int | None]:
+        """The ids of who is on call for one of these workspaces, or for the whole portal. A policy is of a moment."""
+        if self._duties is None:
+            self._duties = duties(None, now)
+        of_them = [duty for duty in self._duties if (one := duty.schedule.workspace) is None or one.slug in concerned]
+        return {person.pk for duty in of_them for person in duty.people}
 
     @cached_property
     def _without_tree(self) -> list[tuple[int, int | None]]:

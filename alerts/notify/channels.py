@@ -51,6 +51,7 @@ def create_channel(
     workspace: Workspace | None = None,
     person: User | None = None,
     delay_seconds: int = 0,
+    follows: str = "",
     rate_limit: int | None = None,
     rate_seconds: int = 600,
 ) -> Channel:
@@ -59,7 +60,7 @@ def create_channel(
     if kind not in TRANSPORTS:
         raise ConfigInvalid({"kind": f"must be one of {', '.join(TRANSPORTS)}"})
     channel = Channel(kind=kind, workspace=workspace, send_resolved=send_resolved, enabled=enabled)
-    channel.person, channel.delay_seconds = person, delay_seconds
+    channel.person, channel.delay_seconds, channel.follows = person, delay_seconds, follows
     channel.rate_limit, channel.rate_seconds = rate_limit, rate_seconds
     _fill(channel, name, config, severities or [])
     with transaction.atomic():

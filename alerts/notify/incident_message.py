@@ -42,8 +42,9 @@ def delivery_message(delivery: Delivery, now: dt.datetime) -> Message:
         base = dataclasses.replace(base, state=State.RESOLVED, at=delivery.created_at)
     if incident.raised_to and ORDER[incident.raised_to] < ORDER.get(base.severity, 3):
         base = dataclasses.replace(base, severity=incident.raised_to)
-    if delivery.firing and delivery.channel_id is not None:
-        token = token_of(incident.pk, delivery.channel_id)
+    # Who follows alerts may see them, not always acknowledge them: the page of the incident knows.
+    if delivery.firing and delivery.channel is not None and not delivery.channel.follows:
+        token = token_of(incident.pk, delivery.channel.pk)
         base = dataclasses.replace(base, act_token=token, act_url=address_of(token))
     count = len(delivery.firing) + len(delivery.resolved)
     if count < 2:

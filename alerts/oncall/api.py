@@ -309,7 +309,7 @@ class Means(
 ):
     """How the person who asks is notified when an escalation comes to them; a key is nobody."""
 
-    queryset = Channel.every.order_by("delay_seconds", "id")
+    queryset = means.own_means().order_by("delay_seconds", "id")
     serializer_class = MeansSerializer
     writers = "members"
     filter_backends = ()

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from alerts.models import Channel
 from alerts.notify.channels import create_channel, delete_channel
@@ -19,10 +20,15 @@ MAX_MEANS = 10
 LONGEST_DELAY = 86_400
 
 
+def own_means() -> QuerySet[Channel]:
+    """Everybody's means."""
+    return Channel.every.filter(follows="").exclude(person=None)
+
+
 def means_of(people: Collection[int]) -> dict[int, list[Channel]]:
     """The means of these people that are switched on, by their ids, the first to be used first."""
     found: dict[int, list[Channel]] = {}
-    rows = Channel.every.filter(person__in=people, person__is_active=True, enabled=True)
+    rows = own_means().filter(person__in=people, person__is_active=True, enabled=True)
     for channel in rows.order_by("delay_seconds", "id"):
         found.setdefault(channel.person_id or 0, []).append(channel)
     return found
@@ -36,10 +42,10 @@ def add_means(
         raise ConfigInvalid({"delay_seconds": "must be a day at most"})
     with transaction.atomic():
         User.objects.select_for_update().get(pk=person.pk)
-        if Channel.every.filter(person=person).count() >= MAX_MEANS:
+        if own_means().filter(person=person).count() >= MAX_MEANS:
             raise ConfigInvalid({"kind": f"a person may have {MAX_MEANS} means"})
         return create_channel(
-            kind, _free_name(person, kind), config, severities=severities, person=person, delay_seconds=delay_seconds
+            kind, free_name(person, kind), config, severities=severities, person=person, delay_seconds=delay_seconds
         )
 
 
@@ -54,15 +60,15 @@ def mail_of(person: User) -> Channel | None:
         return None
     with transaction.atomic():
         User.objects.select_for_update().get(pk=person.pk)
-        if Channel.every.filter(person=person).exists():
+        if own_means().filter(person=person).exists():
             return None
-        channel = create_channel("email", _free_name(person, "email"), {"to": [person.email]}, person=person)
+        channel = create_channel("email", free_name(person, "email"), {"to": [person.email]}, person=person)
         record("chosen for want of another", channel)
     return channel
 
 
-def _free_name(person: User, kind: str) -> str:
-    """A name that no channel has which belongs to no workspace: all of these share one space of names."""
+def free_name(person: User, kind: str) -> str:
+    """A name for a channel of the person's. All that belong to no workspace share one space of names."""
     label = f"{person.get_username()[:60]}: {dict(Channel.Kind.choices).get(kind, kind)}"
     taken = set(Channel.every.filter(workspace=None, name__startswith=label).values_list("name", flat=True))
     numbered = (f"{label} {number}" for number in count(2))

@@ -317,7 +317,7 @@ def my_means(request: HttpRequest) -> HttpResponse:
     """How the reader is notified when an escalation comes to them."""
     person = permissions.person_of(request)
     context = {
-        "means": Channel.every.filter(person=person).order_by("delay_seconds", "id"),
+        "means": means.own_means().filter(person=person).order_by("delay_seconds", "id"),
         "kinds": Channel.Kind.choices,
         "mail": person.email,
     }
@@ -355,7 +355,7 @@ def means_new(request: HttpRequest, kind: str) -> HttpResponse:
 
 def my_channel(request: HttpRequest, channel_id: int) -> Channel:
     """One of the reader's own. Raises Http404."""
-    return get_object_or_404(Channel.every.filter(person=permissions.person_of(request)), pk=channel_id)
+    return get_object_or_404(means.own_means().filter(person=permissions.person_of(request)), pk=channel_id)
 
 
 @login_required

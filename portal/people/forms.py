@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
+from alerts.models import Channel
 from core.accounts import time_zones
 from core.accounts.models import Membership, Preferences, Workspace
 from core.accounts.preferences import EDITED
@@ -64,6 +65,12 @@ class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]  # Django take
         help_text="In which times are shown to you. Today in costs is the workspace's.",
     )
     landing_page = forms.ChoiceField(required=False, label="First page", help_text="Where signing in leads.")
+    alert_mail = forms.ChoiceField(
+        choices=[("", "none"), *Channel.Follows.choices],
+        required=False,
+        label="Mail about alerts",
+        help_text="When they fire and when they end, to the address of your account; on-call mail comes in any case.",
+    )
 
     def __init__(self, *args: Any, pages: Sequence[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -16,6 +16,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from alerts.notify.transports.contract import ConfigInvalid
+from alerts.oncall.following import follow, followed_by
 from core.accounts import invitations, people, permissions, workspaces
 from core.accounts.confirmation import confirmed
 from core.accounts.models import Membership, Workspace
@@ -33,11 +35,18 @@ def account(request: HttpRequest) -> HttpResponse:
     """How one signs in, where one is signed in, one's roles, and what one chooses for oneself."""
     user = permissions.person_of(request)
     pages = [(entry.url_name, entry.label) for entry in reachable(request) if entry.url_name != "overview"]
-    form = PreferencesForm(request.POST or None, instance=preferences_of(user), pages=pages)
+    initial = {"alert_mail": followed_by(user)}
+    form = PreferencesForm(request.POST or None, instance=preferences_of(user), pages=pages, initial=initial)
     if request.method == "POST" and form.is_valid():
-        save_preferences(user, {name: form.cleaned_data[name] for name in EDITED})
-        messages.success(request, "Your settings are saved.")
-        return redirect("account")
+        try:
+            with transaction.atomic():
+                save_preferences(user, {name: form.cleaned_data[name] for name in EDITED})
+                follow(user, form.cleaned_data["alert_mail"])
+        except ConfigInvalid as error:
+            form.add_error("alert_mail", "; ".join(error.errors.values()).capitalize() + ".")
+        else:
+            messages.success(request, "Your settings are saved.")
+            return redirect("account")
     context = {
         "form": form,
         "memberships": user.memberships.select_related("workspace").order_by("workspace__slug"),
