@@ -17,7 +17,7 @@ from alerts.evaluation.suggestion import suggested_threshold
 from alerts.models import Rule, WithoutData
 from alerts.rules.edits import MAX_FLAP_LIMIT
 from alerts.rules.expression import ExpressionError, check
-from alerts.rules.judgement import check_judgement
+from alerts.rules.judgement import JUDGED, check_judgement
 from alerts.rules.thresholds import MAX_ROWS, rows_problem
 from core.api.fields import SampleValue, Texts
 from promql import PromQLError
@@ -26,17 +26,6 @@ HOUR = 3_600_000
 SPANS = {"1h": HOUR, "6h": 6 * HOUR, "24h": 24 * HOUR, "7d": 7 * 24 * HOUR, "30d": 30 * 24 * HOUR}
 LONGEST_FOR = 30 * 86_400
 MAX_EPISODES = 500
-JUDGED = (
-    "expr",
-    "threshold",
-    "for_seconds",
-    "keep_firing_seconds",
-    "recovery_threshold",
-    "min_events",
-    "no_data",
-    "flap_limit",
-    "thresholds",
-)
 
 
 class BacktestQuestion(serializers.Serializer[Any]):

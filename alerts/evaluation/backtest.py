@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +33,12 @@ class Episode:
     ended_ms: int | None
     seconds: float
     peak: float
+
+    def overlaps(self, other: Episode) -> bool:
+        """Whether both fire at some time."""
+        return (self.ended_ms is None or other.fired_ms < self.ended_ms) and (
+            other.ended_ms is None or self.fired_ms < other.ended_ms
+        )
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,15 @@ class Backtest:
     def newest(self) -> list[Episode]:
         """The last of the episodes, newest first."""
         return self.episodes[: -SHOWN_EPISODES - 1 : -1]
+
+    def only_here(self, other: Backtest) -> int:
+        """How many of the alerts would not have fired there: none of the same labels did at the time."""
+        theirs: dict[frozenset[tuple[str, str]], list[Episode]] = defaultdict(list)
+        for one in other.episodes:
+            theirs[frozenset(one.labels.items())].append(one)
+        return sum(
+            not any(one.overlaps(another) for another in theirs[frozenset(one.labels.items())]) for one in self.episodes
+        )
 
     def firing_intervals(self) -> list[tuple[int, int]]:
         """Stretches (epoch ms) in which any label set would have fired."""

@@ -14,6 +14,8 @@ WEEK_MS = 7 * 86_400_000
 CANDIDATES = 64
 # Series times steps beyond which nothing is suggested, so that typing stays fast.
 MAX_CELLS = 2_000_000
+# What fires for longer than this share of the time is no threshold, however seldom it begins to.
+MAX_FIRING_SHARE = 0.1
 
 
 def suggested_threshold(test: Backtest, holding: Holding, per_week: float = 1.0) -> float | None:
@@ -34,19 +36,20 @@ def suggested_threshold(test: Backtest, holding: Holding, per_week: float = 1.0)
     low, high = 0, len(ordered) - 1
     while low < high:
         middle = (low + high) // 2
-        if _alerts(test, float(ordered[middle]), is_upper, holding) <= allowed:
+        if _is_quiet(test, float(ordered[middle]), is_upper, holding, allowed):
             high = middle
         else:
             low = middle + 1
     return _rounded(float(ordered[low]), up=is_upper)
 
 
-def _alerts(test: Backtest, threshold: float, is_upper: bool, holding: Holding) -> int:
-    """How often the rule would have fired at a threshold."""
+def _is_quiet(test: Backtest, threshold: float, is_upper: bool, holding: Holding, allowed: float) -> bool:
+    """Whether the rule would have fired no more often than is allowed at a threshold, and not most of the time."""
     values = test.measured.values
     beyond = values > threshold if is_upper else values < threshold
     fires = over_time(test.measured.present & beyond, test.times, holding) == FIRING
-    return int((fires[:, 1:] & ~fires[:, :-1]).sum() + fires[:, 0].sum())
+    began = int((fires[:, 1:] & ~fires[:, :-1]).sum() + fires[:, 0].sum())
+    return began <= allowed and float(fires.any(axis=0).mean()) <= MAX_FIRING_SHARE
 
 
 def _rounded(value: float, *, up: bool) -> float:

@@ -26,7 +26,8 @@ from alerts.models import Rule, RuleChange, RuleGroup
 from alerts.pages import alert_figures
 from alerts.rules import edits, rule_history
 from alerts.rules.expression import ExpressionError
-from alerts.rules.form import RuleForm
+from alerts.rules.form import RuleForm, initial_of
+from alerts.rules.judgement import JUDGED
 from alerts.rules.rule_templates import TEMPLATES, RuleTemplate, recognise
 from alerts.rules.template_form import TemplateForm, template_form, with_query
 from core.accounts import ownership, permissions
@@ -34,7 +35,7 @@ from core.api.editions import Outdated, editing
 from core.charts.figures import Figure
 from core.ui.htmx import is_partial
 from core.ui.time_range import DAY
-from promql import PromQLError
+from promql import PromQLError, snapshot_of
 from usage.boards.queries import colours_by_value
 
 SPANS = {"24h": ("24 h", DAY), "7d": ("7 d", 7 * DAY), "30d": ("30 d", 30 * DAY)}
@@ -150,8 +151,8 @@ def add_errors(form: RuleForm, error: edits.RuleError) -> None:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a rule would have done, or why that cannot be said. `suggested` is a
-    threshold for about one alert a week."""
+    """What a rule would have done, or why that cannot be said. `suggested` is a threshold for about one alert a week;
+    `saved` is what the saved version would have done, where another one is typed."""
 
     test: Backtest | None = None
     figure: Figure | None = None
@@ -159,6 +160,23 @@ class Shown:
     example: ExampleMessage | None = None
     suggested: float | None = None
     error: str = ""
+    saved: Backtest | None = None
+
+    @property
+    def level(self) -> float | None:
+        """The rule's own threshold, where the chart has a line for it."""
+        comparison = self.test.comparison if self.test else None
+        return comparison.number if comparison else None
+
+    @property
+    def only_saved(self) -> int:
+        """How many alerts only the saved version would have raised."""
+        return self.saved.only_here(self.test) if self.saved and self.test else 0
+
+    @property
+    def only_typed(self) -> int:
+        """How many alerts only what is typed would have raised."""
+        return self.test.only_here(self.saved) if self.saved and self.test else 0
 
 
 def editor(
@@ -178,7 +196,7 @@ def editor(
     shown = Shown()
     try:
         if form.is_bound and form.is_valid():
-            shown = try_out(form.typed, group, name, readable(form.typed, scope.slugs))
+            shown = try_out(form.typed, group, name, readable(form.typed, scope.slugs), rule)
         elif not form.is_bound and rule is not None:
             shown = try_out(rule, group, name, readable(rule, scope.slugs))
         elif blanks is not None and not form.is_bound:
@@ -221,20 +239,26 @@ def threshold_label(form: RuleForm, shown: Shown) -> str:
     return f"{verb}, {unit}" if unit else verb
 
 
-def try_out(rule: Rule, group: RuleGroup | None, span: str, workspaces: Collection[str] | None) -> Shown:
-    """Evaluate over the past what the reader may see of it."""
+def try_out(
+    rule: Rule, group: RuleGroup | None, span: str, workspaces: Collection[str] | None, stored: Rule | None = None
+) -> Shown:
+    """Evaluate over the past what the reader may see of it; beside it the stored rule, where that is judged
+    otherwise."""
     end = milliseconds(timezone.now())
     bounds = (end - SPANS[span][1], end)
     try:
         step_ms = step_of(SPANS[span][1], group.interval_seconds if group else 60)
-        test = backtest(rule, portal_source(workspaces), span_ms=bounds, step_ms=step_ms)
+        with snapshot_of(portal_source(workspaces)) as source:
+            test = backtest(rule, source, span_ms=bounds, step_ms=step_ms)
+            differs = stored is not None and any(getattr(stored, name) != getattr(rule, name) for name in JUDGED)
+            saved = backtest(stored, source, span_ms=bounds, step_ms=step_ms) if stored and differs else None
     except PromQLError as error:
         return Shown(error=str(error))
     drawn = alert_figures.rule_figure(test, rule, bounds, colours_by_value("model"))
     example = None if rule.record else example_message(test, rule)
     suggested = suggested_threshold(test, holding_of(rule)) if rule.threshold is not None else None
     suggested = None if suggested == rule.threshold else suggested
-    return Shown(test, drawn, len(alert_figures.state_rows(test)[0]), example, suggested)
+    return Shown(test, drawn, len(alert_figures.state_rows(test)[0]), example, suggested, saved=saved)
 
 
 @permissions.operator_required
@@ -243,6 +267,9 @@ def new(request: HttpRequest) -> HttpResponse:
     """A new rule; `expr` in the URL is the query that it begins with, `template` a template."""
     blanks = template_form(request.POST or None, request.GET.get("template", ""))
     initial: dict[str, Any] = {"severity": "warning", "for_seconds": 300, "expr": request.GET.get("expr", "")}
+    if (copied := copied_rule(request)) is not None:
+        initial |= {**initial_of(copied), "thresholds": copied.thresholds, "record": copied.record}
+        initial |= {"name": free_name(f"{copied.name} copy"), "group": copied.group, "workspace": copied.workspace_id}
     if blanks is not None:
         initial |= blanks.template.initial(blanks.template.defaults())
         initial |= {"name": free_name(blanks.template.name), "group": RuleGroup.objects.first()}
@@ -271,6 +298,17 @@ def new(request: HttpRequest) -> HttpResponse:
     if is_partial(request) and "preview" in request.POST:
         return render(request, "alerts/_backtest.html", context)
     return render(request, "alerts/rule.html", context, status=422 if form.is_bound and form.errors else 200)
+
+
+def copied_rule(request: HttpRequest) -> Rule | None:
+    """The rule that `copy` in the URL names, to begin a new one with; None without. Raises Http404 for a stranger to
+    it."""
+    chosen = request.GET.get("copy", "")
+    if not chosen:
+        return None
+    visible = Rule.objects.filter(ownership.owned(permissions.scope_of(request.user, {}).slugs), external=False)
+    number = int(chosen) if chosen.isascii() and chosen.isdigit() else 0
+    return get_object_or_404(visible.select_related("group"), pk=number)
 
 
 def is_saved(request: HttpRequest, blanks: TemplateForm | None) -> bool:

@@ -131,7 +131,8 @@ class RuleForm(forms.Form):
         self.rule_name = rule.name if rule is not None else ""
         self.rule_record = rule.record if rule is not None else ""
         self.rule_workspace = rule.workspace if rule is not None else None
-        self.rows = ThresholdRows(self.data if self.is_bound else None, rule.thresholds if rule is not None else [])
+        shown = rule.thresholds if rule is not None else self.initial.get("thresholds", [])
+        self.rows = ThresholdRows(self.data if self.is_bound else None, shown)
         self._offer(rule, scope_of(user, {}).slugs)
         if rule is None:
             self.fields["workspace"] = OwnerField(user)

@@ -27,6 +27,18 @@ COMPARED: dict[str, Callable[[Floats, Floats], Bools]] = {
     "<": np.less,
     "<=": np.less_equal,
 }
+# The fields of a rule by which it judges.
+JUDGED = (
+    "expr",
+    "threshold",
+    "for_seconds",
+    "keep_firing_seconds",
+    "recovery_threshold",
+    "min_events",
+    "no_data",
+    "flap_limit",
+    "thresholds",
+)
 # A threshold that no query has by itself, to find the place where it stands.
 STAND_IN = 1234567890.0
 

@@ -58,3 +58,29 @@ def test_a_suggested_threshold_is_taken_over_and_not_saved(page: Page) -> None:
     page.get_by_role("button", name="Use it").click()
     expect(page.get_by_label(re.compile("^Fires above"))).not_to_have_value("500")
     assert not Rule.objects.filter(name="CallsSlow").exists()
+
+
+def test_the_threshold_is_dragged_on_the_chart_or_moved_by_keys(page: Page) -> None:
+    page.goto("/rules/new/?template=latency")
+    threshold = page.get_by_label(re.compile("^Fires above"))
+    threshold.fill("3")
+    handle = page.get_by_role("slider", name="Threshold")
+    expect(handle).to_have_attribute("aria-valuenow", "3")
+    box = handle.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y - 40, steps=4)
+    page.mouse.up()
+    dragged = float(threshold.input_value())
+    assert dragged > 3
+    expect(page.locator("#backtest .js-plotly-plot")).to_contain_text(re.compile(rf"threshold {dragged:,g}\b"))
+    expect(handle).to_have_attribute("aria-valuenow", f"{dragged:g}")
+    # The chart is another one after each answer, and the keys go on.
+    handle.press("ArrowDown")
+    expect(handle).to_be_focused()
+    moved = float(threshold.input_value())
+    assert moved < dragged
+    expect(page.locator("#backtest .js-plotly-plot")).to_contain_text(re.compile(rf"threshold {moved:,g}\b"))
+    expect(handle).to_be_focused()

@@ -75,3 +75,10 @@ def test_a_result_without_series_has_no_episodes() -> None:
     test = past.backtest(Rule(expr="load > 5"), empty, span_ms=span, step_ms=MINUTE_MS)
     assert (test.episodes, test.firing_now, test.firing_seconds) == ([], 0, 0)
     assert dt.timedelta(milliseconds=span[1] - span[0]) == dt.timedelta(minutes=9)
+
+
+def test_alerts_of_one_version_only_are_those_that_none_of_the_same_labels_overlaps() -> None:
+    values: dict[str, list[float | None]] = {"a": [1, 6, 9, 1, 6, 1], "b": [1, 6, 6, 1, 1, 1]}
+    loose, strict = run(values, "load > 5"), run(values, "load > 8")
+    assert (loose.only_here(strict), strict.only_here(loose)) == (2, 0)
+    assert loose.only_here(loose) == 0

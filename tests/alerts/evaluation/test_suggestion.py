@@ -65,3 +65,9 @@ def test_where_there_is_no_number_or_nothing_measured_there_is_none(expr: str) -
 def test_it_has_two_digits() -> None:
     found = suggested_threshold(past([1.23456] * WEEK), Holding())
     assert found == 1.3
+
+
+def test_what_would_fire_all_the_time_is_no_threshold() -> None:
+    found = suggested_threshold(past([0.5, 0.6] * 80 + [9.0] * 3 + [0.5, 0.6] * 2), Holding())
+    assert found is not None
+    assert found >= 0.6

@@ -161,3 +161,28 @@ def test_thresholds_by_label_set_are_rows_of_the_form(people: People) -> None:
     assert browser.post(page, {**given, "thresholds-0-match": ""}).status_code == 302
     rule.refresh_from_db()
     assert rule.thresholds == []
+
+
+def test_a_rule_is_cloned_into_the_form_of_a_new_one(people: People) -> None:
+    table = [{"match": "host=a", "threshold": 9}]
+    rule = make_rule(name="load", expr="load > $threshold", threshold=5, for_seconds=120, thresholds=table)
+    browser = browser_of(people.admin)
+    assert f"/rules/new/?copy={rule.pk}" in browser.get(f"/rules/{rule.pk}/").content.decode()
+    shown = browser.get(f"/rules/new/?copy={rule.pk}").content.decode()
+    assert 'value="load copy"' in shown
+    assert 'name="thresholds-0-match" value="host=a"' in shown
+    assert 'name="for_seconds" value="2m"' in shown
+    for nobody in ("0", "x", "9" * 30):
+        assert browser.get(f"/rules/new/?copy={nobody}").status_code == 404
+
+
+def test_what_is_typed_is_compared_with_the_saved_version(people: People) -> None:
+    rule = make_rule(name="load", expr="vector(7) > $threshold", threshold=9)
+    browser, page = browser_of(people.admin), f"/rules/{rule.pk}/"
+    typed = {"expr": rule.expr, "threshold": "5", "severity": "warning", "preview": "1"}
+    shown = re.sub(r"\s+", " ", browser.post(page, typed, headers={"HX-Request": "true"}).content.decode())
+    assert "Saved version 1" in shown
+    assert '<td>Alerts</td><td class="num">0</td><td class="num">1</td>' in shown
+    assert '<td>Only there</td><td class="num">0</td><td class="num">1</td>' in shown
+    same = browser.post(page, {**typed, "threshold": "9"}, headers={"HX-Request": "true"}).content.decode()
+    assert "Saved version" not in same
