@@ -28,12 +28,12 @@ from alerts.models import (
     State,
 )
 from alerts.rules.expression import Comparison, ExpressionError, expand, split
+from alerts.rules.models import SEVERITY_ORDER
 from core.accounts.ownership import owned, sees_every_workspace
 
 PAGE = 50
 FLAPS, FLAPPING_SHOWN = 4, 5
 SHOWN_OF_RULE = 20
-SEVERITY_ORDER = {"critical": 0, "warning": 1, "info": 2}
 BY_SEVERITY = Case(*(When(severity=name, then=place) for name, place in SEVERITY_ORDER.items()), default=3)
 FIRES_AT = F("active_at") + F("for_seconds") * Value(dt.timedelta(seconds=1))
 

@@ -22,14 +22,12 @@ from core.accounts.models import Workspace
 from core.accounts.ownership import changer_of
 from core.api.resources import Resource
 
-LONGEST = 1_000_000
-
 
 class RuleFileSerializer(serializers.Serializer[Any]):
     """A file of rules, and whose they are to be."""
 
     text = serializers.CharField(
-        max_length=LONGEST,
+        max_length=plan.MAX_CHARACTERS,
         trim_whitespace=False,
         help_text=(
             "A rule file of Prometheus or vmalert, a provisioning file of Grafana, or rules in the simple format."

@@ -26,6 +26,7 @@ from core.accounts.models import Workspace
 
 DEFAULT_INTERVAL = 60
 MAX_RULES = 5000
+MAX_CHARACTERS = 1_000_000  # of a file that comes through a page or the API
 
 
 @dataclass

@@ -13,10 +13,11 @@ from alerts.incidents.mixed import colleagues, hide_others, marked, of_seen_chan
 from alerts.incidents.models import Incident, IncidentEvent, Member
 from alerts.incidents.policy import AT_ONCE, CHANNELS, Policy, current_policy
 from alerts.models import Alert, Channel, Delivery, DeliveryAttempt, EscalationPolicy, Flip
-from alerts.queries import SEVERITY_ORDER, seen_by, tells_of
+from alerts.queries import seen_by, tells_of
 from alerts.routing.durations import write_duration
 from alerts.routing.matchers import Matcher, Matchers, quote
 from alerts.routing.tree import EVERYTHING, Route, Step, explain, summary
+from alerts.rules.models import gravity
 from core.accounts.ownership import owned
 
 SHOWN = 50
@@ -227,9 +228,7 @@ def _why(incident: Incident, members: list[Member], policy: Policy, now: dt.date
 
 def worst(rows: list[IncidentRow]) -> list[IncidentRow]:
     """The worst first, then the longest."""
-    return sorted(
-        rows, key=lambda row: (SEVERITY_ORDER.get(row.lead.labels.get("severity", ""), 3), row.incident.opened_at)
-    )
+    return sorted(rows, key=lambda row: (gravity(row.lead.labels.get("severity", "")), row.incident.opened_at))
 
 
 def recent_label_sets(workspaces: Collection[str] | None) -> list[str]:

@@ -15,8 +15,9 @@ from django.conf import settings
 from django.db.models import Count, Exists, Min, OuterRef, Q
 
 from alerts.models import Alert, Channel, Delivery
-from alerts.notify.incident_message import CARRIED, NAMED, ORDER, alert_line, common
+from alerts.notify.incident_message import CARRIED, NAMED, alert_line, common
 from alerts.notify.transports.contract import Message
+from alerts.rules.models import gravity
 
 BATCH = 5000
 OPEN = (Delivery.State.PENDING, Delivery.State.SENDING)
@@ -63,9 +64,9 @@ def digest_message(parts: Sequence[Delivery], channel: Channel, now: dt.datetime
     alerts = Alert.objects.filter(pk__in=wanted).select_related("rule__runbook").in_bulk()
     carried = sorted(
         (alert for alert in alerts.values() if alert.pk in firing or alert.pk in over),
-        key=lambda alert: (alert.pk not in firing, ORDER.get(_severity(alert), 3), alert.pk),
+        key=lambda alert: (alert.pk not in firing, gravity(_severity(alert)), alert.pk),
     )[:CARRIED]
-    incidents = sorted(newest.values(), key=lambda part: (not part.firing, ORDER.get(_worst(part, alerts), 3), part.pk))
+    incidents = sorted(newest.values(), key=lambda part: (not part.firing, gravity(_worst(part, alerts)), part.pk))
     base = settings.PORTAL.public_url
     counts = [f"{len(firing):,} firing"] if firing else []
     counts += [f"{len(over):,} resolved"] if over else []
@@ -75,7 +76,8 @@ def digest_message(parts: Sequence[Delivery], channel: Channel, now: dt.datetime
     return Message(
         state="firing" if firing else "resolved",
         severity=min(
-            (_worst(part, alerts) for part in incidents if part.firing or not firing), key=lambda one: ORDER.get(one, 3)
+            (_worst(part, alerts) for part in incidents if part.firing or not firing),
+            key=gravity,
         ),
         title=f"{len(incidents):,} incidents: {', '.join(counts)}",
         alertname="Digest",
@@ -123,4 +125,4 @@ def _worst(part: Delivery, alerts: dict[int, Alert]) -> str:
     ids = part.firing or [part.alert_id]
     raised = [part.incident.raised_to] if part.incident and part.incident.raised_to else []
     known = [_severity(alerts[pk]) for pk in ids if pk in alerts] or [_severity(alerts[part.alert_id])]
-    return min([*raised, *known], key=lambda one: ORDER.get(one, 3))
+    return min([*raised, *known], key=gravity)

@@ -13,11 +13,11 @@ from alerts.models import Alert, Delivery, State
 from alerts.notify.links import address_of, token_of
 from alerts.notify.message import flip_message
 from alerts.notify.transports.contract import AlertLine, Message, TraceLine
+from alerts.rules.models import SEVERITY_ORDER, gravity
 
 NAMED = 10
 # What a message may carry for machines; the rest is counted.
 CARRIED = 5000
-ORDER = {"critical": 0, "warning": 1, "info": 2}
 
 
 def delivery_message(delivery: Delivery, now: dt.datetime) -> Message:
@@ -40,7 +40,7 @@ def delivery_message(delivery: Delivery, now: dt.datetime) -> Message:
     if not delivery.firing and base.state != State.RESOLVED:
         # Somebody resolved it by hand: no alert has ended.
         base = dataclasses.replace(base, state=State.RESOLVED, at=delivery.created_at)
-    if incident.raised_to and ORDER[incident.raised_to] < ORDER.get(base.severity, 3):
+    if incident.raised_to and SEVERITY_ORDER[incident.raised_to] < gravity(base.severity):
         base = dataclasses.replace(base, severity=incident.raised_to)
     # Who follows alerts may see them, not always acknowledge them: the page of the incident knows.
     if delivery.firing and delivery.channel is not None and not delivery.channel.follows:
@@ -61,7 +61,7 @@ def delivery_message(delivery: Delivery, now: dt.datetime) -> Message:
         state="firing" if delivery.firing else "resolved",
         severity=min(
             filter(None, [incident.raised_to, *severities]),
-            key=lambda severity: ORDER.get(severity, 3),
+            key=gravity,
             default=base.severity,
         ),
         title=f"{base.title} and {count - 1:,} more",
@@ -93,7 +93,7 @@ def _alerts(delivery: Delivery) -> list[Alert]:
         key=lambda alert: (
             alert.pk != delivery.alert_id,
             alert.pk not in firing,
-            ORDER.get(alert.labels.get("severity", ""), 3),
+            gravity(alert.labels.get("severity", "")),
             alert.pk,
         ),
     )[:CARRIED]

@@ -22,7 +22,7 @@ from alerts.notify.wake import wake_channels
 from alerts.oncall.means import mail_of, means_of
 from alerts.oncall.models import Escalation, EscalationPolicy
 from alerts.oncall.queries import accounts, called_targets, duty, name_of, names_of_targets, schedules_by_id
-from alerts.queries import SEVERITY_ORDER
+from alerts.rules.models import gravity
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -154,7 +154,7 @@ def _take_step(escalation: Escalation, incident: Incident, now: dt.datetime) -> 
     alerts = list(Alert.objects.filter(pk__in=members.values("alert")).order_by("fired_at", "id"))
     severity = min(
         [*filter(None, [incident.raised_to]), *(alert.labels.get("severity", "") for alert in alerts)],
-        key=lambda one: SEVERITY_ORDER.get(one, 3),
+        key=gravity,
     )
     number = escalation.step
     step = escalation.steps[number]

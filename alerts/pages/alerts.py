@@ -21,8 +21,8 @@ from alerts.notify import acknowledge
 from alerts.pages import evidence, open_alerts
 from alerts.pages.forms import HistoryForm
 from alerts.pages.timeline import timeline
-from alerts.queries import SEVERITY_ORDER
 from alerts.rules.expression import ExpressionError
+from alerts.rules.models import gravity
 from alerts.runbooks import html
 from core.accounts import permissions
 from core.accounts.ownership import owned
@@ -67,7 +67,7 @@ def meanwhile(request: HttpRequest) -> HttpResponse:
     fired = queries.fired_between(start, end, permissions.scope_of(request.user, {}).slugs)
     found = [one for one in fired if not scope.chosen or one.labels.get("workspace", scope.chosen) == scope.chosen]
     about = set(request.GET.getlist("about"))
-    found.sort(key=lambda one: (about.isdisjoint(one.labels.values()), SEVERITY_ORDER.get(one.severity, 3)))
+    found.sort(key=lambda one: (about.isdisjoint(one.labels.values()), gravity(one.severity)))
     context = {"alerts": found[:MEANWHILE], "more": len(found[MEANWHILE:])}
     return render(request, "alerts/_meanwhile.html", context)
 

@@ -20,7 +20,6 @@ from core.accounts import ownership, permissions
 from core.accounts.ownership import OwnerField
 from core.accounts.permissions import Person
 
-LONGEST = 1_000_000
 FORMATS = {"prometheus": "Prometheus", "vmalert": "vmalert", "grafana": "Grafana provisioning"}
 
 
@@ -29,7 +28,7 @@ class RuleFileForm(forms.Form):
 
     file = forms.FileField(required=False, label="File")
     text = forms.CharField(
-        max_length=LONGEST,
+        max_length=plan.MAX_CHARACTERS,
         required=False,
         strip=False,
         label="or its text",
@@ -49,7 +48,7 @@ class RuleFileForm(forms.Form):
         """One of the two; a file counts as its text."""
         given = super().clean() or {}
         file = given.get("file")
-        if file is not None and file.size > LONGEST:
+        if file is not None and file.size > plan.MAX_CHARACTERS:
             self.add_error("file", "is larger than a megabyte")
         elif file is not None:
             try:

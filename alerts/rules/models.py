@@ -15,6 +15,14 @@ class Severity(models.TextChoices):
     INFO = "info"
 
 
+SEVERITY_ORDER = {name: place for place, name in enumerate(Severity.values)}
+
+
+def gravity(severity: str) -> int:
+    """Where a severity comes, the gravest at 0; what is none of ours comes last."""
+    return SEVERITY_ORDER.get(severity, len(SEVERITY_ORDER))
+
+
 class WithoutData(models.TextChoices):
     """What a rule does at a slot at which nothing is known: as if nothing were wrong, nothing, or an alert of its
     own."""

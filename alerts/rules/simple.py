@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from alerts.rules.models import SEVERITY_ORDER
 from core.bounded_yaml import BoundedLoader
 from usage.catalog import BY_SERIES
 
@@ -26,7 +27,6 @@ RANGE_FUNCTIONS = {
     "min_over_time",
     "sum_over_time",
 }
-SEVERITIES = ("critical", "warning", "info")
 CHANNELS = ("email", "slack", "webhook")
 FIELDS = {"name", "metric", "condition", "severity", "notification"}
 
@@ -56,8 +56,8 @@ class Converted:
 
 def to_promql(rule: SimpleRule) -> Converted:
     """What the rule became. A condition is `function(range) > number`, `> number` or `> metric * number`."""
-    if rule.severity not in SEVERITIES:
-        raise SimpleRuleError(f"severity: {rule.severity!r} is none of {', '.join(SEVERITIES)}")
+    if rule.severity not in SEVERITY_ORDER:
+        raise SimpleRuleError(f"severity: {rule.severity!r} is none of {', '.join(SEVERITY_ORDER)}")
     if unknown := set(rule.notification) - set(CHANNELS):
         raise SimpleRuleError(f"notification: {', '.join(sorted(unknown))} is none of {', '.join(CHANNELS)}")
     metric = re.sub(r"'([^'\"\\]*)'", r'"\1"', rule.metric.strip())

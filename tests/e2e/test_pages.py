@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from alerts.models import Alert, Rule
 from alerts.notify import channels
 from alerts.rules.defaults import ensure_defaults
-from tests.alerts.pages.test_pages import fire
+from tests.alerts.pages.samples import fire
 from tests.records import Sender, call
 from tests.servers import wait_until
 from usage.store import downsampling

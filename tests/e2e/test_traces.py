@@ -29,7 +29,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from alerts.models import Rule
 from alerts.rules.defaults import ensure_defaults
-from tests.alerts.pages.test_pages import fire
+from tests.alerts.pages.samples import fire
 from tests.e2e.test_pages import open_page
 from tests.records import Sender, call, settle_all
 from tests.servers import Answer, HttpServer

@@ -16,7 +16,7 @@ from alerts.rules.defaults import ensure_defaults
 from core.accounts.models import Workspace
 from telemetry.ingest.bodies import take
 from telemetry.samples.demo_executions import Execution, Hour, body_of
-from tests.alerts.pages.test_pages import fire
+from tests.alerts.pages.samples import fire
 from usage.catalog import BY_SERIES
 from usage.samples import demo
 
