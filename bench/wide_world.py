@@ -92,7 +92,7 @@ def fill(world: World) -> int:
         ensure(parent, every)
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE usage_dimension, usage_rollup_15s, usage_rollup_5m, usage_rollup_1h CASCADE")
-        cursor.execute("TRUNCATE usage_chunk_15s, usage_dirtybucket")
+        cursor.execute("TRUNCATE usage_chunk_15s, usage_chunk_1h, usage_dirtybucket")
     _fill("llm_call", call_labels(world), CALL_BUCKETS, end)
     _fill("tool_call", tool_labels(world), TOOL_BUCKETS, end)
     while downsampling.downsample(timezone.now()):

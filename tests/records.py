@@ -28,8 +28,8 @@ from usage.catalog import KINDS
 NOW = datetime(2026, 3, 2, 10, 7, 30, tzinfo=UTC)
 
 TABLES = (
-    "usage_record, usage_event_seen, usage_span_seen, usage_rollup_15s, usage_chunk_15s, usage_rollup_5m, "
-    "usage_rollup_1h, usage_gauge_sample, usage_receipt,"
+    "usage_record, usage_event_seen, usage_span_seen, usage_rollup_15s, usage_chunk_15s, usage_chunk_1h, "
+    "usage_rollup_5m, usage_rollup_1h, usage_gauge_sample, usage_receipt,"
     " usage_dimension, usage_total, usage_dirtybucket, usage_watermark, accounts_request_count, accounts_apikey, "
     "accounts_workspace,"
     " accounts_membership, usage_deadletter, usage_missingusage, usage_price, usage_budget, usage_demotraffic,"

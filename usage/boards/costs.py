@@ -16,7 +16,7 @@ from core.ui.numbers import SPACE, change, count, usd
 from core.ui.time_range import DAY, HOUR, MINUTE, TimeRange
 from usage.boards import budgets
 from usage.boards.queries import Rollups
-from usage.boards.tiles import STEPS, Tile, days_of, on_yesterday, spark
+from usage.boards.tiles import Tile, course_step, days_of, on_yesterday, spark
 from usage.models import Budget
 
 SORTS = ("today", "yesterday", "more")
@@ -177,7 +177,7 @@ def tiles(rollups: Rollups, time_range: TimeRange, now: datetime, zone: ZoneInfo
     today, by_now = cost(days.today_ms, at), cost(days.yesterday_ms, days.yesterday_by_now_ms)
     whole_day = cost(days.yesterday_ms, days.today_ms)
     hour, hour_before = cost(at - HOUR, at), cost(at - DAY - HOUR, at - DAY)
-    step = max(time_range.span_ms // STEPS, 5 * MINUTE)
+    step = course_step(time_range, 5 * MINUTE)
     sums = rollups.sums(MEASURES, (), time_range.start_ms, time_range.end_ms, step)
     course = np.asarray(sums.of("cost_usd").sum(axis=0))
     unpriced = float(sums.of("unpriced").sum())

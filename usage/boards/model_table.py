@@ -11,8 +11,9 @@ import numpy as np
 from core.charts.figures import SERIES_COLOURS
 from core.ui.numbers import NONE, count, percent, seconds, usd
 from core.ui.time_range import TimeRange
+from promql.values import Bools, Floats
 from usage.boards.declarations import COVERAGE_TARGET
-from usage.boards.queries import Rollups, Sums, quantile
+from usage.boards.queries import Rollups, quantiles
 from usage.catalog import CALL_BUCKETS
 
 SORTS = ("model", "calls", "coverage", "failed", "p95", "tokens", "cost")
@@ -76,39 +77,35 @@ def rows(rollups: Rollups, time_range: TimeRange, colours: Mapping[str, int], so
     """A row per provider and model with calls in the range, sorted by one of `SORTS` (else by cost)."""
     by = ("provider", "model", "outcome", "usage")
     sums = rollups.sums(MEASURES, by, time_range.start_ms, time_range.end_ms)
-    members: dict[tuple[str, str], list[int]] = {}
-    for place, (provider, model, _, _) in enumerate(sums.groups):
-        members.setdefault((provider, model), []).append(place)
-    found = [_row(sums, *name, places, colours) for name, places in members.items()]
-    wanted = sort if sort in SORTS else "cost"
-    return sorted((row for row in found if row.calls), key=lambda row: row.sort_key(wanted))
+    places: dict[tuple[str, str], int] = {}
+    place = np.array([places.setdefault((group[0], group[1]), len(places)) for group in sums.groups], dtype=np.int64)
+    outcome, usage = (np.array([group[column] for group in sums.groups], dtype=object) for column in (2, 3))
 
+    def total(measure: str, where: Bools | None = None) -> Floats:
+        values = sums.of(measure)[:, 0]
+        return np.asarray(np.bincount(place, values if where is None else values * where, len(places)), dtype=float)
 
-def _row(sums: Sums, provider: str, model: str, places: list[int], colours: Mapping[str, int]) -> ModelRow:
-    def total(measure: str, *, outcome: str | None = None, usage: str | None = None) -> float:
-        wanted = [
-            place
-            for place in places
-            if outcome in (None, sums.groups[place][2]) and usage in (None, sums.groups[place][3])
-        ]
-        return float(sums.of(measure)[wanted].sum())
-
-    calls, good, bad = total("count"), total("count", usage="success"), total("count", usage="failure")
+    calls = total("count")
+    good, bad = total("count", usage == "success"), total("count", usage == "failure")
     # A refused record carries no outcome: its usage is missing, but nothing says that the call failed.
-    known = calls - total("count", outcome="")
-    durations = np.asarray(sums.buckets("duration")[places, 0].sum(axis=0))
-    return ModelRow(
-        provider=provider,
-        model=model,
-        colour=colours[model] % SERIES_COLOURS if model in colours else None,
-        calls=calls,
-        coverage=100 * good / (good + bad) if good + bad else math.nan,
-        not_recorded=bad,
-        failed=100 * (1 - total("count", outcome="success") / known) if known else math.nan,
-        p50=quantile(0.5, CALL_BUCKETS, durations),
-        p95=quantile(0.95, CALL_BUCKETS, durations),
-        tokens_in=total("prompt_tokens"),
-        tokens_out=total("completion_tokens"),
-        cost=total("cost_usd"),
-        unpriced=total("unpriced"),
-    )
+    known, succeeded = calls - total("count", outcome == ""), total("count", outcome == "success")
+    durations = np.zeros((len(places), len(CALL_BUCKETS) + 1))
+    np.add.at(durations, place, sums.buckets("duration")[:, 0])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        columns = (
+            calls,
+            100 * good / (good + bad),
+            bad,
+            100 * (1 - succeeded / known),
+            quantiles(0.5, CALL_BUCKETS, durations),
+            quantiles(0.95, CALL_BUCKETS, durations),
+            *(total(measure) for measure in ("prompt_tokens", "completion_tokens", "cost_usd", "unpriced")),
+        )
+    values = np.column_stack(columns).tolist()
+    found = [
+        ModelRow(provider, model, colours[model] % SERIES_COLOURS if model in colours else None, *row)
+        for (provider, model), row in zip(places, values, strict=True)
+        if row[0]
+    ]
+    wanted = sort if sort in SORTS else "cost"
+    return sorted(found, key=lambda row: row.sort_key(wanted))

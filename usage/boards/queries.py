@@ -14,19 +14,21 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from core.accounts.models import ApiKey
+from core.ui.time_range import HOUR
 from promql.values import Floats
 from usage.catalog import KINDS, Kind
+from usage.catalog.grains import COARSE
 from usage.models import Dimension, Price
-from usage.series.grid import segments
-from usage.store import watermark
+from usage.series.grid import SETTLED, Segment, segments
+from usage.series.index import series_index
+from usage.series.reading import Counters, Reading, Stretch, read_tables
 
-# Spans from here on are read from hours, shorter ones from 5 minutes or 15 seconds (see usage.series.grid).
-HOURS_FROM_MS = 3 * 86_400_000
+DAY = 86_400
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums of measures: `values` [group, step, offset], a group being one set of values of the labels asked for."""
+    """Sums of measures: `values` [group, step, column], a group being one set of values of the labels asked for."""
 
     kind: Kind
     groups: list[tuple[str, ...]]
@@ -40,103 +42,95 @@ class Sums:
 
     def buckets(self, measure: str) -> Floats:
         """The buckets of a histogram [group, step, bucket], +Inf last, not cumulated."""
-        first = self.columns[measure] + 1
+        first = self.columns[measure]
         part: Floats = self.values[:, :, first : first + len(self.kind.observed[measure].buckets) + 1]
         return part
 
 
 class Rollups:
-    """Reads sums of a kind for the workspaces of a reader (None: all). Label sets are read once, when it is made."""
+    """Reads sums of a kind for the workspaces of a reader (None: all)."""
 
     def __init__(self, kind: str, slugs: frozenset[str] | None, now: datetime) -> None:
-        self._kind = KINDS[kind]
+        self._kind, self._slugs = KINDS[kind], slugs
         self._now = int(now.timestamp())
-        found = Dimension.objects.filter(kind=kind)
-        if slugs is not None:
-            found = found.filter(labels__workspace__in=sorted(slugs))
-        self._dimensions: list[tuple[int, dict[str, str]]] = list(found.order_by("id").values_list("id", "labels"))
+        self._since = self._now - DAY
         with connection.cursor() as cursor:
-            cursor.execute(watermark.READ)
-            self._watermark = watermark.Watermark(*cursor.fetchone())
+            self._tables = read_tables(cursor, self._since, self._now)
+            self._index = series_index(cursor, kind, self._tables.sizes)
 
     @property
     def is_empty(self) -> bool:
         """Whether no record of this kind ever came."""
-        return not self._dimensions
+        return not self._index.grouped((), self._slugs).values
 
     def values(self, label: str) -> frozenset[str]:
         """The values that a label has."""
-        return frozenset(labels.get(label, "") for _, labels in self._dimensions)
+        return frozenset(value for (value,) in self._index.grouped((label,), self._slugs).values)
 
     def sums(self, measures: Sequence[str], by: tuple[str, ...], start_ms: int, end_ms: int, step_ms: int = 0) -> Sums:
         """Sums from `start_ms` to `end_ms`, per step (0: one step for all). Labels that are missing count as ""."""
-        places: dict[tuple[str, ...], int] = {}
-        place_of = [
-            places.setdefault(tuple(labels.get(name, "") for name in by), len(places)) for _, labels in self._dimensions
-        ]
-        offsets, columns = self._offsets(measures)
+        groups, members = self._index.grouped(by, self._slugs)
         span = max(end_ms - start_ms, 1)
         steps = -(-span // step_ms) if step_ms else 1
-        values = np.zeros((len(places), steps, len(offsets)))
-        if self._dimensions:
-            ids = [pk for pk, _ in self._dimensions]
-            with connection.cursor() as cursor:
-                for rows in self._read(cursor, offsets, ids, place_of, start_ms, end_ms, step_ms or span):
-                    for place, step, *sums in rows:
-                        if step < steps:
-                            values[int(place), int(step)] += sums
-        return Sums(self._kind, list(places), values, columns)
+        places = self._places(measures)
+        values = np.zeros((len(groups), steps, sum(width for _, _, width in places.values())))
+        with connection.cursor() as cursor:
+            parts = self._parts(cursor, start_ms // 1000, -(-end_ms // 1000), by_hours=not 0 < step_ms < HOUR)
+            # From the exact start: counted from its second, the last bucket would fall behind the last step.
+            starts = np.concatenate([one.start + one.width * np.arange(one.buckets) for one in parts])
+            step = np.maximum((starts * 1000 - start_ms) // (step_ms or span), 0)
+            first = np.cumsum([0, *(one.buckets for one in parts)])
+            stretches = [Stretch(one, int(at), one.buckets) for one, at in zip(parts, first, strict=False)]
+            reading = Reading(cursor, stretches, starts, self._tables.chunked)
+            for column, offset, width in places.values():
+                counters = Counters(self._kind.name, members, offset, width, self._tables.dimensions)
+                for found in reading.entries(counters):
+                    at = step[found.column]
+                    inside = at < steps
+                    place = (found.series * steps + at) * values.shape[2] + column + found.cell
+                    np.add.at(values.reshape(-1), place[inside], found.value[inside])
+        return Sums(self._kind, groups, values, {name: column for name, (column, _, _) in places.items()})
 
-    def _offsets(self, measures: Sequence[str]) -> tuple[list[int], dict[str, int]]:
-        """The offsets of the measures in the rollups' arrays, and the column at which each measure begins."""
-        offsets: list[int] = []
-        columns: dict[str, int] = {}
+    def _places(self, measures: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+        """Of each measure its first column, and offset and width in the rollups' arrays; of a histogram its buckets."""
+        found: dict[str, tuple[int, int, int]] = {}
+        column = 0
         for measure in measures:
-            columns[measure] = len(offsets)
-            observed = self._kind.observed.get(measure)
-            first = self._kind.offsets[measure]
-            offsets += range(first, first + (observed.width if observed else 1))
-        return offsets, columns
+            observed, offset = self._kind.observed.get(measure), self._kind.offsets[measure]
+            found[measure] = (column, offset + 1, len(observed.buckets) + 1) if observed else (column, offset, 1)
+            column += found[measure][2]
+        return found
 
-    def _read(
-        self,
-        cursor: CursorWrapper,
-        offsets: list[int],
-        ids: list[int],
-        places: list[int],
-        start_ms: int,
-        end_ms: int,
-        step_ms: int,
-    ) -> list[list[tuple[float, ...]]]:
-        """Rows of (group, step, sums …), one list per grain that answers a stretch of the range."""
-        start, end = start_ms // 1000, -(-end_ms // 1000)
-        coarse = end_ms - start_ms >= HOURS_FROM_MS
-        sums = ", ".join(f"coalesce(sum(r.measures[{offset + 1}]), 0)" for offset in offsets)
-        answers = []
-        for part in segments(start, end, self._now, 10_800 if coarse else 900, self._watermark):
-            cursor.execute(
-                f"SELECT g.place, greatest(floor((extract(epoch FROM r.bucket) - %s) / %s), 0)::int, {sums}"  # noqa: S608 - only names of our own; values are parameters
-                f" FROM {part.grain.table} r"
-                " JOIN unnest(%s::bigint[], %s::int[]) AS g(id, place) ON g.id = r.dimension_id"
-                " WHERE r.bucket >= to_timestamp(%s) AND r.bucket < to_timestamp(%s) GROUP BY 1, 2",
-                # From the exact start: counted from its second, the last bucket would fall behind the last step.
-                [start_ms / 1000, step_ms / 1000, ids, places, part.start, part.end],
-            )
-            answers.append(cursor.fetchall())
-        return answers
+    def _parts(self, cursor: CursorWrapper, start: int, end: int, *, by_hours: bool) -> list[Segment]:
+        """The stretches that cover the time (epoch seconds), its full hours in one bucket each where that is enough."""
+        if start < self._since:
+            self._since, self._tables = start, read_tables(cursor, start, self._now)
+        mark = self._tables.watermark
+        first, last = COARSE.next_start(start), COARSE.start(min(end, self._now - SETTLED))
+        if not by_hours or last <= first:
+            return segments(start, end, self._now, 900, mark)
+        around = [segments(*edge, self._now, 0, mark) for edge in ((start, first), (last, end)) if edge[0] < edge[1]]
+        return [Segment(COARSE, first, last), *(one for parts in around for one in parts)]
 
 
 def quantile(share: float, bounds: Sequence[float], counts: Floats) -> float:
     """A quantile as histogram_quantile() gives it, of counts per bucket (+Inf last, not cumulated); NaN without any."""
-    cumulated = np.cumsum(counts)
-    total = cumulated[-1]
-    if not total > 0:
-        return float("nan")
-    place = int(np.searchsorted(cumulated, share * total))
-    if place >= len(bounds):
-        return float(bounds[-1])
-    low, below = (bounds[place - 1], cumulated[place - 1]) if place else (0.0, 0.0)
-    return float(low + (bounds[place] - low) * (share * total - below) / counts[place])
+    return float(quantiles(share, bounds, np.asarray(counts)[None, :])[0])
+
+
+def quantiles(share: float, bounds: Sequence[float], counts: Floats) -> Floats:
+    """The same of each row of counts."""
+    cumulated = np.cumsum(counts, axis=1)
+    rank = share * cumulated[:, -1]
+    place = (cumulated < rank[:, None]).sum(axis=1)
+    inside = np.minimum(place, len(bounds) - 1)
+    every, high = np.arange(len(counts)), np.asarray(bounds)[inside]
+    low = np.where(inside > 0, np.asarray(bounds)[inside - 1], 0.0)
+    below = np.where(inside > 0, cumulated[every, inside - 1], 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        between = low + (high - low) * (rank - below) / counts[every, inside]
+    found = np.where(place >= len(bounds), bounds[-1], between)
+    return np.where(cumulated[:, -1] > 0, found, np.nan)
 
 
 def label_values(kind: str, label: str, slugs: frozenset[str] | None) -> frozenset[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.accounts.time_zones import day_before, midnight
 from core.ui.numbers import NONE, SPACE, amount, change, duration, seconds, share, usd
-from core.ui.time_range import DAY, MINUTE, TimeRange
+from core.ui.time_range import DAY, HOUR, LONG, MINUTE, TimeRange
 from promql.values import Floats
 from usage.boards.declarations import COVERAGE_TARGET
 from usage.boards.queries import Rollups, Sums, quantile
@@ -131,7 +131,7 @@ def overview(rollups: Rollups, time_range: TimeRange, now: datetime, zone: ZoneI
     at = int(now.timestamp() * 1000) if time_range.name else time_range.end_ms
     recent = calls(rollups, at - RECENT, at)
     before = calls(rollups, at - DAY - RECENT, at - DAY)
-    step = max(time_range.span_ms // STEPS, 15_000)
+    step = course_step(time_range, 15_000)
     course = calls(rollups, time_range.start_ms, time_range.end_ms, step)
     return [
         _coverage(recent, course),
@@ -141,6 +141,11 @@ def overview(rollups: Rollups, time_range: TimeRange, now: datetime, zone: ZoneI
         _tokens(recent, course),
         cost_today(rollups, days_of(datetime.fromtimestamp(at / 1000, UTC), zone), course),
     ]
+
+
+def course_step(time_range: TimeRange, shortest: int) -> int:
+    """Milliseconds between the points of a tile's course; over half a day and more an hour at least."""
+    return max(time_range.span_ms // STEPS, HOUR if time_range.span_ms >= LONG else shortest)
 
 
 def _coverage(recent: Calls, course: Calls) -> Tile:

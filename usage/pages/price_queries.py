@@ -6,27 +6,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection
+import numpy as np
 
-from usage.catalog import KINDS, OTHER
-from usage.catalog.grains import COARSE, FINE
+from usage.boards.queries import Rollups
+from usage.catalog import OTHER
 from usage.models import Price
 from usage.records.pricing import CLIENT, Rate, rate_of
 
 DAYS = 30
 
-# Days before today from the hours, today from the 15 s rows, which are complete at any time.
-_CALLS = """
-SELECT coalesce(d.labels->>'provider', ''), coalesce(d.labels->>'model', ''),
-    sum({count})::float8, sum({unpriced})::float8, sum({tokens})::float8, sum({cost})::float8
-FROM usage_dimension d JOIN (
-    SELECT dimension_id, measures FROM {hours} WHERE bucket >= %(start)s AND bucket < %(today)s
-    UNION ALL
-    SELECT dimension_id, measures FROM {fine} WHERE bucket >= %(today)s AND bucket <= %(now)s
-) AS r ON r.dimension_id = d.id
-WHERE d.kind = 'llm_call' AND (%(all)s OR d.labels->>'workspace' = ANY(%(slugs)s))
-GROUP BY 1, 2
-"""
+MEASURES = ("count", "unpriced", "prompt_tokens", "completion_tokens", "cost_usd")
 
 
 @dataclass(frozen=True)
@@ -62,37 +51,19 @@ class PricedModel:
         return int(number) if name == "operator" else None
 
 
-def _measure(*names: str) -> str:
-    offsets = KINDS["llm_call"].offsets
-    return " + ".join(f"coalesce(r.measures[{offsets[name] + 1}], 0)" for name in names)
-
-
 def models_seen(workspaces: Collection[str] | None, now: datetime) -> list[PricedModel]:
     """Models called in the last 30 days in these workspaces (None: all), those with
     unpriced calls first, then the dearest."""
-    query = _CALLS.format(
-        hours=COARSE.table,
-        fine=FINE.table,
-        count=_measure("count"),
-        unpriced=_measure("unpriced"),
-        tokens=_measure("prompt_tokens", "completion_tokens"),
-        cost=_measure("cost_usd"),
-    )
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    values: dict[str, bool | list[str] | datetime] = {
-        "start": today - timedelta(days=DAYS),
-        "today": today,
-        "now": now,
-        "all": workspaces is None,
-        "slugs": sorted(workspaces or ()),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(query, values)
-        rows = cursor.fetchall()
+    times = (int((at.timestamp()) * 1000) for at in (today - timedelta(days=DAYS), now))
+    sums = Rollups("llm_call", None if workspaces is None else frozenset(workspaces), now).sums(
+        MEASURES, ("provider", "model"), *times
+    )
+    rows = np.column_stack([sums.of(measure)[:, 0] for measure in MEASURES]).tolist()
     found = [
-        _priced(provider, model, calls, unpriced, tokens, cost, now)
-        for provider, model, calls, unpriced, tokens, cost in rows
-        if model != OTHER
+        _priced(provider, model, calls, unpriced, tokens_in + tokens_out, cost, now)
+        for (provider, model), (calls, unpriced, tokens_in, tokens_out, cost) in zip(sums.groups, rows, strict=True)
+        if calls and model != OTHER
     ]
     return sorted(found, key=lambda one: (-one.unpriced, -one.cost_usd, one.provider, one.model))
 

@@ -18,7 +18,7 @@ from usage.store.watermark import Watermark
 
 SCRAPE = FINE.seconds
 SETTLED = 420  # seconds after which a 5-minute bucket has been downsampled, ample for a task that runs every minute
-PIECE = 14_400  # seconds
+PIECE, PIECE_BUCKETS = 14_400, 48  # seconds
 BEYOND = 86_400  # seconds that a record may lie ahead of now
 LONG = 43_200  # spans from here on are read from coarse grains where the window allows it
 
@@ -44,9 +44,9 @@ class Segment:
 
     def pieces(self) -> Iterator[Segment]:
         """The stretch in parts of at most `PIECE`, so that what is read at once is bounded."""
-        at = self.start
+        at, longest = self.start, max(PIECE, PIECE_BUCKETS * self.width)
         while at < self.end:
-            stop = min((at // PIECE + 1) * PIECE, self.end)
+            stop = min((at // longest + 1) * longest, self.end)
             yield Segment(self.grain, at, stop)
             at = stop
 
@@ -106,17 +106,17 @@ def after(start: int, now: int, watermark: Watermark) -> list[Segment]:
     return [*(one for one in near if one.end > one.start), *segments(hour, beyond, now, np.inf, watermark)]
 
 
-def without(part: Segment, chunked: Collection[int]) -> list[Segment]:
-    """What of a stretch lies outside the 5-minute buckets that have chunks (by their
-    start): runs as long as they are."""
+def without(part: Segment, chunked: Collection[int], span: int) -> list[Segment]:
+    """What of a stretch lies outside the chunks (by their starts) that span so many seconds: runs as long as they
+    are."""
     runs: list[list[int]] = []
-    for start in range(MIDDLE.start(part.start), part.end, MIDDLE.seconds):
+    for start in range(part.start // span * span, part.end, span):
         if start in chunked:
             continue
         if runs and runs[-1][1] == start:
-            runs[-1][1] = start + MIDDLE.seconds
+            runs[-1][1] = start + span
         else:
-            runs.append([start, start + MIDDLE.seconds])
+            runs.append([start, start + span])
     return [Segment(part.grain, max(start, part.start), min(end, part.end)) for start, end in runs]
 
 

@@ -7,9 +7,10 @@ enough to know for a series that began before the range in question; of others i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,6 +23,7 @@ from usage.catalog import Family
 
 Sizes = Mapping[str, tuple[int, int]]
 MAX_GROUPS = 256  # selections remembered per family
+MAX_GROUPINGS = 32  # remembered per kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,13 @@ class Group:
         return f"'{{{','.join(map(str, self.ids.tolist()))}}}'::bigint[]"
 
 
+class Grouping(NamedTuple):
+    """Sets of values of some labels, and the dimensions with the place of their set."""
+
+    values: list[tuple[str, ...]]
+    members: Group
+
+
 @dataclass(frozen=True, eq=False)
 class SeriesIndex:
     """The dimensions of a kind, by ascending id."""
@@ -51,6 +60,22 @@ class SeriesIndex:
     labels: list[dict[str, str]]
     first_at: Ints
     families: dict[tuple[str, str], FamilyRows] = field(default_factory=dict)
+
+    @cached_property
+    def grouped(self) -> Callable[[tuple[str, ...], frozenset[str] | None], Grouping]:
+        """The dimensions of some workspaces (None: all) by the values of labels; what is missing counts as ""."""
+        return lru_cache(maxsize=MAX_GROUPINGS)(self._grouped)
+
+    def _grouped(self, by: tuple[str, ...], workspaces: frozenset[str] | None) -> Grouping:
+        places: dict[tuple[str, ...], int] = {}
+        found = [
+            (place, places.setdefault(tuple(labels.get(name, "") for name in by), len(places)))
+            for place, labels in enumerate(self.labels)
+            if workspaces is None or labels.get("workspace") in workspaces
+        ]
+        rows, group = np.array(found, dtype=np.int64).reshape(-1, 2).T
+        nothing = np.zeros(0, dtype=np.int64)
+        return Grouping(list(places), Group(LabelSets([]), self.ids[rows], group, nothing, nothing))
 
     def family(self, family: Family, split_value: str) -> FamilyRows:
         """The family's view of them; `split_value` for the label that its `split` adds."""

@@ -4,7 +4,7 @@ of the grain that answers. What is read is entries: the series, the cell, the co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,14 +14,15 @@ from django.db.backends.utils import CursorWrapper
 from core.pg.binary_copy import YEAR_2000, copied_pieces
 from core.pg.partitions import Partitioned
 from promql.values import Bools, Floats, Ints
-from usage.catalog.grains import FINE, MIDDLE, Grain
-from usage.series.grid import SCRAPE, Segment, after, knots, segments, without
-from usage.series.index import Group
-from usage.store import chunks
+from usage.catalog import KINDS
+from usage.catalog.grains import COARSE, FINE, MIDDLE, Grain
+from usage.series.grid import BEYOND, SCRAPE, Segment, after, knots, segments, without
+from usage.series.index import Group, Sizes, sizes_query, sizes_read
+from usage.store import chunks, watermark
 from usage.store.watermark import Watermark
 
 TOTALS = Grain(1, Partitioned("usage_total"))  # one bucket for all time
-MANY = 64  # of the 256 label sets of a block
+MANY, FEW = 64, 4  # of the 256 label sets of a block
 
 
 class Entries(NamedTuple):
@@ -112,19 +113,44 @@ class Stretch:
     def is_chunked(self, group: Group) -> bool:
         """Whether chunks are to be read where there are any. In a 5-minute bucket they have twenty times as many values
         as its rows, of all label sets that are near: they cost less only where many of these are wanted."""
-        if self.part.grain not in (FINE, MIDDLE):
+        if self.part.grain is TOTALS:
             return False
-        return self.part.grain is FINE or len(group.ids) >= MANY * len(np.unique(group.ids // chunks.BLOCK))
+        fewest = {FINE: 0, MIDDLE: MANY, COARSE: FEW}[self.part.grain] * len(np.unique(group.ids // chunks.BLOCK))
+        return len(group.ids) >= fewest
 
-    def without_chunks(self, buckets: Collection[int]) -> list[Stretch]:
-        """The parts to read from rows, given the 5-minute buckets that have chunks."""
-        return [self.only(part) for part in without(self.part, buckets)]
+    def without_chunks(self, chunked: chunks.Chunked) -> list[Stretch]:
+        """The parts to read from rows, given the chunks that there are."""
+        form = chunks.form_of(self.part.grain)
+        return [self.only(part) for part in without(self.part, chunked[form], form.span)]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The state of the tables in a snapshot: the watermark, the chunks that may be used, and the number of dimensions
+    by kind."""
+
+    watermark: Watermark
+    chunked: chunks.Chunked
+    sizes: Sizes
+
+    @property
+    def dimensions(self) -> int:
+        """How many there are of all kinds."""
+        return sum(count for count, _ in self.sizes.values())
+
+
+def read_tables(cursor: CursorWrapper, start: int, now: int) -> Tables:
+    """The state of the tables, for what lies after `start` (epoch seconds)."""
+    usable = chunks.usable_query(start, now + BEYOND)
+    cursor.execute(f"SELECT s.*, {usable}, ({sizes_query(KINDS)}) FROM ({watermark.READ}) AS s")  # noqa: S608 - only names of our own; values are parameters
+    *state, minutes, hours, sizes = cursor.fetchone()
+    return Tables(Watermark(*state), chunks.usable_read(minutes, hours), sizes_read(sizes))
 
 
 class Reading:
     """Where each stretch of a range is read, and the knots between which counters grow."""
 
-    def __init__(self, cursor: CursorWrapper, stretches: list[Stretch], at: Ints, chunked: Collection[int]) -> None:
+    def __init__(self, cursor: CursorWrapper, stretches: list[Stretch], at: Ints, chunked: chunks.Chunked) -> None:
         self.cursor, self.knots = cursor, at
         self._stretches, self._chunked = stretches, chunked
 
@@ -137,7 +163,7 @@ class Reading:
         now: int,
         window: float,
         mark: Watermark,
-        chunked: Collection[int],
+        chunked: chunks.Chunked,
         based: bool,
         ends: bool,
     ) -> Reading:
@@ -166,16 +192,16 @@ class Reading:
             yield from self._of_rows(counters)
 
     def _of_chunks(self, counters: Counters) -> Iterator[Entries]:
-        """A 5-minute bucket is the sum of what its chunks hold."""
+        """A bucket is the sum of what its chunks hold."""
         measure, owners = (counters.kind, counters.offset), (counters.group.ids, counters.group.series)
         for stretch in self._stretches:
             for piece in stretch.pieces() if stretch.is_chunked(counters.group) else ():
-                part = piece.part
-                if sum(one.buckets for one in without(part, self._chunked)) == part.buckets:
+                part, form = piece.part, chunks.form_of(piece.part.grain)
+                if sum(one.buckets for one in without(part, self._chunked[form], form.span)) == part.buckets:
                     continue
                 end = part.start + part.buckets * part.width
-                for found in chunks.read_entries(measure, owners, part.start, end, self._chunked):
-                    columns = piece.columns_of(found.bucket * chunks.GRAIN // part.width)
+                for found in chunks.read_entries(measure, owners, part.start, end, self._chunked[form], form):
+                    columns = piece.columns_of(found.bucket * form.grain.seconds // part.width)
                     yield Entries(found.series, found.cell, columns, found.value)
 
     def _of_rows(self, counters: Counters) -> Iterator[Entries]:

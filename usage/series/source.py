@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 from django.conf import settings
@@ -25,11 +24,10 @@ from promql.operators.aggregate import Groups
 from promql.values import Bools, Floats, Ints
 from usage.catalog import BY_SERIES, FAMILIES, KINDS, Family, bound, series_names
 from usage.catalog.grains import FINE
-from usage.series.grid import BEYOND, grid_step, grid_times, on_grid
+from usage.series.grid import grid_step, grid_times, on_grid
 from usage.series.index import Group, SeriesIndex, Sizes, series_index, sizes_query, sizes_read
-from usage.series.reading import Counters, Reading
+from usage.series.reading import Counters, Reading, Tables, read_tables
 from usage.series.summed import Summation, Windows, groups_of, joined, with_bounds
-from usage.store import chunks, watermark
 
 MAX_CELLS = 60_000_000
 # Functions that look at differences only: where the counter stood before the range does not matter to them. To rate and
@@ -141,10 +139,7 @@ class Snapshot:
 
     def _read_tables(self, start: int, now: int) -> Tables:
         if start not in self._tables:
-            buckets = chunks.BUCKETS.format(start=start, end=now + BEYOND)
-            self._cursor.execute(f"SELECT s.*, ({buckets}), ({sizes_query(KINDS)}) FROM ({watermark.READ}) AS s")  # noqa: S608 - only names of our own; values are parameters
-            *state, chunked, sizes = self._cursor.fetchone()
-            self._tables[start] = Tables(watermark.Watermark(*state), frozenset(chunked), sizes_read(sizes))
+            self._tables[start] = read_tables(self._cursor, start, now)
         return self._tables[start]
 
     def series(self, matchers: Sequence[Matcher], end_ms: int | None = None) -> list[dict[str, str]]:
@@ -165,16 +160,6 @@ class Snapshot:
                 for name in names:
                     found += expanded(family, name, begun, others)
         return found
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The state of the tables in a snapshot: the watermark, the 5-minute buckets that have chunks,
-    and the number of dimensions by kind."""
-
-    watermark: watermark.Watermark
-    chunked: frozenset[int]
-    sizes: Sizes
 
 
 def split_name(matchers: Sequence[Matcher]) -> tuple[list[Matcher], list[Matcher]]:

@@ -10,11 +10,15 @@ The 15 s rows stay authoritative. A row with an empty kind records that a 5-minu
 while the bucket is not listed in DirtyBucket. Storing a row and listing its bucket is one transaction, and so is
 writing the chunks and removing the bucket from the list; therefore, in any snapshot, the chunks of a bucket that is not
 listed hold the same values as its 15 s rows.
+
+Hours have chunks too, each of one hour, written with the hour's rows and by the same rules: tables and tiles of a page
+and charts of a month read them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -27,10 +31,21 @@ from numpy.lib.recfunctions import structured_to_unstructured
 from core.pg.binary_copy import YEAR_2000, copied
 from promql.values import Floats, Ints
 from usage.catalog import KINDS, Kind
-from usage.catalog.grains import FINE, MIDDLE
+from usage.catalog.grains import COARSE, FINE, MIDDLE, Grain
 
-TABLE = "usage_chunk_15s"
-GRAIN, SPAN = FINE.seconds, MIDDLE.seconds  # of a bucket, and of a chunk
+
+@dataclass(frozen=True)
+class Form:
+    """Chunks of one kind: their table, the grain whose rows they hold, and the seconds that each of them spans."""
+
+    table: str
+    grain: Grain
+    span: int
+
+
+MINUTES = Form("usage_chunk_15s", FINE, MIDDLE.seconds)
+HOURS = Form("usage_chunk_1h", COARSE, COARSE.seconds)
+Chunked = Mapping[Form, Collection[int]]  # the starts (epoch seconds) of those that may be used
 BLOCK = 256  # dimensions of a chunk: an entry names its dimension in one byte
 _PLACE = [("dimension", "u1"), ("bucket", "u1"), ("cell", "u1")]
 # Nearly all counts fit into the short form.
@@ -39,21 +54,20 @@ WIDEST = max(kind.width for kind in KINDS.values())
 
 _READ = f"""
 SELECT bucket, dimension_id, {", ".join(f"coalesce(measures[{offset + 1}], 0)" for offset in range(WIDEST))}
-FROM {FINE.table} WHERE bucket >= '{{start}}' AND bucket < '{{end}}' ORDER BY dimension_id, bucket
+FROM {{table}} WHERE bucket >= '{{start}}' AND bucket < '{{end}}' ORDER BY dimension_id, bucket
 """  # noqa: S608 - only names of our own; values are parameters
-_WRITE = f"""
-INSERT INTO {TABLE} (kind, measure, bucket, block, itemsize, data)
+_WRITE = """
+INSERT INTO {table} (kind, measure, bucket, block, itemsize, data)
 SELECT k, s, %s, b, i, d FROM unnest(%s::text[], %s::smallint[], %s::bigint[], %s::smallint[], %s::bytea[])
     AS t (k, s, b, i, d)
 ON CONFLICT (kind, measure, bucket, block) DO UPDATE SET itemsize = excluded.itemsize, data = excluded.data
-"""  # noqa: S608 - only names of our own; values are parameters
-# The 5-minute buckets (epoch seconds) in a span of time whose chunks may be used.
-BUCKETS = f"""
-SELECT coalesce(array_agg(extract(epoch FROM p.bucket)::bigint), '{{{{}}}}') FROM {TABLE} p
-WHERE p.kind = '' AND p.measure = 0 AND p.bucket >= to_timestamp({{start}} - {SPAN})
-    AND p.bucket < to_timestamp({{end}})
-AND NOT EXISTS (SELECT FROM usage_dirtybucket d WHERE d.bucket = p.bucket)
-"""  # noqa: S608 - only names of our own; values are parameters
+"""
+_USABLE = """
+SELECT coalesce(array_agg(extract(epoch FROM p.bucket)::bigint), '{{}}') FROM {table} p
+WHERE p.kind = '' AND p.measure = 0 AND p.bucket >= to_timestamp({start} - {span}) AND p.bucket < to_timestamp({end})
+AND NOT EXISTS (SELECT FROM usage_dirtybucket d
+    WHERE d.bucket >= p.bucket AND d.bucket < p.bucket + interval '{span} seconds')
+"""
 
 
 class Chunk(NamedTuple):
@@ -76,14 +90,32 @@ class Entries(NamedTuple):
     value: Floats
 
 
-def write(cursor: CursorWrapper, bucket: datetime) -> None:
-    """Write the chunks of a 5-minute bucket, replacing those it has."""
-    end = bucket + timedelta(seconds=SPAN)
+def form_of(grain: Grain) -> Form:
+    """The chunks that hold rows of a grain, or finer ones."""
+    return HOURS if grain is COARSE else MINUTES
+
+
+def usable_query(start: int, end: int) -> str:
+    """SQL of a column for each form: the starts of the chunks in a span of time (epoch seconds) that may be used."""
+    return ", ".join(
+        f"({_USABLE.format(table=form.table, span=form.span, start=start, end=end)})" for form in (MINUTES, HOURS)
+    )
+
+
+def usable_read(minutes: list[int], hours: list[int]) -> Chunked:
+    """What that query found."""
+    return {MINUTES: frozenset(minutes), HOURS: frozenset(hours)}
+
+
+def write(cursor: CursorWrapper, bucket: datetime, form: Form = MINUTES) -> None:
+    """Write the chunks of the span that begins at `bucket`, replacing those it has."""
+    end = bucket + timedelta(seconds=form.span)
     names = [f"m{offset}" for offset in range(WIDEST)]
-    rows = copied(cursor, _READ.format(start=bucket.isoformat(), end=end.isoformat()), ["bucket", "dimension"], names)
+    query = _READ.format(table=form.grain.table, start=bucket.isoformat(), end=end.isoformat())
+    rows = copied(cursor, query, ["bucket", "dimension"], names)
     owners = np.unique(rows["dimension"]).tolist()
     cursor.execute("SELECT kind, array_agg(id) FROM usage_dimension WHERE id = ANY(%s) GROUP BY kind", [owners])
-    places = (rows["bucket"] // 1_000_000 + YEAR_2000 - int(bucket.timestamp())) // GRAIN
+    places = (rows["bucket"] // 1_000_000 + YEAR_2000 - int(bucket.timestamp())) // form.grain.seconds
     measures = structured_to_unstructured(rows[names])
     found = [Chunk("", 0, 0, 0, b"")]
     for kind, ids in cursor.fetchall():
@@ -91,7 +123,9 @@ def write(cursor: CursorWrapper, bucket: datetime) -> None:
         found += chunks_of(KINDS[kind], rows["dimension"][own], places[own], measures[own])
     kinds, offsets, blocks, sizes, data = map(list, zip(*found, strict=True))
     with connection.wrap_database_errors:
-        psycopg.Cursor(connection.connection).execute(_WRITE, [bucket, kinds, offsets, blocks, sizes, data])
+        psycopg.Cursor(connection.connection).execute(
+            _WRITE.format(table=form.table), [bucket, kinds, offsets, blocks, sizes, data]
+        )
 
 
 def chunks_of(kind: Kind, dimensions: Ints, places: Ints, measures: Floats) -> Iterator[Chunk]:
@@ -128,9 +162,10 @@ def read_entries(
     start: int,
     end: int,
     buckets: Collection[int],
+    form: Form = MINUTES,
 ) -> Iterator[Entries]:
-    """The entries of the 15 s buckets from `start` to before `end` (epoch seconds), from
-    the chunks of these 5-minute buckets.
+    """The entries of the buckets of the form's grain from `start` to before `end` (epoch seconds), from the chunks
+    that begin at `buckets`.
 
     `measure` is its kind and offset; `owners` are dimensions (by ascending id) and the series that each counts for.
     """
@@ -138,26 +173,27 @@ def read_entries(
     blocks = np.unique(ids // BLOCK)
     series_at = np.full(len(blocks) * BLOCK, -1)
     series_at[np.searchsorted(blocks, ids // BLOCK) * BLOCK + ids % BLOCK] = series
+    first = start // form.span * form.span
     query = (
-        f"SELECT extract(epoch FROM bucket)::bigint, block, itemsize, data FROM {TABLE}"  # noqa: S608 - only names of our own; values are parameters
-        f" WHERE kind = '{measure[0]}' AND measure = {measure[1]} AND bucket >= to_timestamp({start // SPAN * SPAN})"
+        f"SELECT extract(epoch FROM bucket)::bigint, block, itemsize, data FROM {form.table}"  # noqa: S608 - only names of our own; values are parameters
+        f" WHERE kind = '{measure[0]}' AND measure = {measure[1]} AND bucket >= to_timestamp({first})"
         f" AND bucket < to_timestamp({end}) AND block = ANY('{{{','.join(map(str, blocks.tolist()))}}}'::bigint[])"
     )
     with connection.wrap_database_errors:
         # Django's own cursors know no binary results: the data would come as hexadecimal text.
         found = psycopg.Cursor(connection.connection).execute(query, binary=True).fetchall()
     rows = [row for row in found if row[0] in buckets]
-    for form in (SHORT, LONG):
-        of_form = [row for row in rows if row[2] == form.itemsize]
-        if not of_form:
+    for layout in (SHORT, LONG):
+        alike = [row for row in rows if row[2] == layout.itemsize]
+        if not alike:
             continue
-        entries = np.frombuffer(b"".join(row[3] for row in of_form), form)
-        counts = [len(row[3]) // form.itemsize for row in of_form]
-        firsts = np.searchsorted(blocks, [row[1] for row in of_form]) * BLOCK
-        places = (np.array([row[0] for row in of_form]) - start) // GRAIN
+        entries = np.frombuffer(b"".join(row[3] for row in alike), layout)
+        counts = [len(row[3]) // layout.itemsize for row in alike]
+        firsts = np.searchsorted(blocks, [row[1] for row in alike]) * BLOCK
+        places = (np.array([row[0] for row in alike]) - start) // form.grain.seconds
         series = series_at[np.repeat(firsts, counts) + entries["dimension"]]
         bucket = np.repeat(places, counts) + entries["bucket"]
-        wanted = (series >= 0) & (bucket >= 0) & (bucket < (end - start) // GRAIN)
+        wanted = (series >= 0) & (bucket >= 0) & (bucket < (end - start) // form.grain.seconds)
         if not wanted.all():
             series, bucket, entries = series[wanted], bucket[wanted], entries[wanted]
         yield Entries(series, entries["cell"].astype(np.int64), bucket, entries["value"].astype(np.float64))

@@ -71,6 +71,8 @@ def downsample(now: datetime, at_most: int = 300) -> int:
         for at in minutes:
             chunks.write(cursor, at)
         compute(cursor, MIDDLE, COARSE, [at for at in hours if at >= floors[1]])
+        for at in hours:
+            chunks.write(cursor, at, chunks.HOURS)
     return len(changed)
 
 
@@ -79,7 +81,9 @@ def ensure_chunk_partitions() -> None:
     because creating one locks the whole table."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT date_trunc('day', bucket, 'UTC') FROM usage_dirtybucket WHERE claimed")
-        ensure(partitions.CHUNK_15S, [day for (day,) in cursor.fetchall()])
+        days = [day for (day,) in cursor.fetchall()]
+        ensure(partitions.CHUNK_15S, days)
+        ensure(partitions.CHUNK_1H, days)
 
 
 def compute(cursor: CursorWrapper, of: Grain, to: Grain, starts: list[datetime]) -> None:

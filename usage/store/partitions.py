@@ -12,7 +12,8 @@ SPANS_SEEN = Partitioned("usage_span_seen", unique="claim")
 RECEIPTS = Partitioned("usage_receipt")
 GAUGES = Partitioned("usage_gauge_sample")
 CHUNK_15S = Partitioned("usage_chunk_15s")
-ALL = (RECORDS, SPANS_SEEN, RECEIPTS, GAUGES, CHUNK_15S, *(grain.partition for grain in GRAINS))
+CHUNK_1H = Partitioned("usage_chunk_1h", monthly=True)
+ALL = (RECORDS, SPANS_SEEN, RECEIPTS, GAUGES, CHUNK_15S, CHUNK_1H, *(grain.partition for grain in GRAINS))
 
 
 def ensure_ahead(now: datetime, days: int = 3) -> None:

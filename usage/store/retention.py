@@ -37,6 +37,7 @@ def drop_old(now: datetime) -> list[str]:
     return [
         *drop_before(FINE.partition, floor_15s),
         *drop_before(partitions.CHUNK_15S, floor_15s),
+        *drop_before(partitions.CHUNK_1H, floor_1h),
         *drop_before(MIDDLE.partition, floor_5m),
         *drop_before(COARSE.partition, floor_1h),
         *drop_before(partitions.GAUGES, floor_5m),

@@ -127,6 +127,8 @@ def test_what_a_page_asks_of_postgres_does_not_grow_with_rows(people: People, se
             assert browser.get(path).status_code == 200
         return len(queries)
 
+    for path in PAGES:
+        asked(path)  # what a process remembers of label sets, it reads once
     before = {path: asked(path) for path in PAGES}
     now = timezone.now()
     sender.post([call(at=now - timedelta(seconds=place), model=f"m{place}", team=f"t{place}") for place in range(60)])

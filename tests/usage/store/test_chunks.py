@@ -13,7 +13,8 @@ from django.utils import timezone
 import promql
 from core.process_cache import forget_all
 from portal.env import Config
-from tests.records import NOW, Sender, call
+from tests.records import NOW, Sender, call, forget
+from usage.boards.queries import Rollups
 from usage.catalog import KINDS
 from usage.series.source import PostgresSource
 from usage.store import chunks, downsampling, retention
@@ -207,3 +208,34 @@ def test_every_offset_is_in_a_chunk_with_those_that_are_read_with_it() -> None:
             at = kind.offsets[name]
             assert first[at] == at
             assert first[at + 1 : at + histogram.width] == [at + 1] * (histogram.width - 1)
+
+
+def test_hours_have_chunks_that_answer_as_their_rows(sender: Sender) -> None:
+    sender.post(calls())
+    now = NOW + timedelta(days=2)
+    start, end = (int((NOW + timedelta(days=days)).timestamp() * 1000) for days in (-1, 1))
+
+    def sums() -> list[Any]:
+        forget()
+        measures = ("count", "prompt_tokens", "duration")
+        found = Rollups("llm_call", None, now).sums(measures, ("model", "outcome"), start, end, 3_600_000)
+        return [found.groups, found.values.tolist()]
+
+    def without_hours() -> list[Any]:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM usage_rollup_1h")
+            found = sums()
+            transaction.set_rollback(True)
+        return found
+
+    downsample()
+    first = sums()
+    assert sum(map(sum, (hour for group in first[1] for hour in group))) > 0
+    assert without_hours() == first
+    sender.post(calls(100, 7))
+    downsampling.claim(timezone.now())
+    assert sums() == first  # late records reach the hours when they are downsampled
+    assert without_hours() != first
+    downsample()
+    assert sums() != first
+    assert without_hours() == sums()
