@@ -135,6 +135,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "portal.shell.sign_in.OneTimePasswordMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "portal.shell.slots.SlotsMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"

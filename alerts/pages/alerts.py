@@ -26,6 +26,7 @@ from alerts.rules.models import gravity
 from alerts.runbooks import html
 from core.accounts import permissions
 from core.accounts.ownership import owned
+from core.heavy import heavy
 from core.ui import time_range as ranges
 from promql import PromQLError
 
@@ -129,6 +130,7 @@ def detail(request: HttpRequest, alert_id: int) -> HttpResponse:
     return render(request, "alerts/alert.html", context)
 
 
+@heavy
 @login_required
 @require_GET
 def figure(request: HttpRequest, alert_id: int) -> HttpResponse:

@@ -33,6 +33,7 @@ from alerts.rules.template_form import TemplateForm, template_form, with_query
 from core.accounts import ownership, permissions
 from core.api.editions import Outdated, editing
 from core.charts.figures import Figure
+from core.heavy import heavy
 from core.ui.htmx import is_partial
 from core.ui.time_range import DAY
 from promql import PromQLError, snapshot_of
@@ -91,6 +92,7 @@ def enable(request: HttpRequest, rule_id: int) -> HttpResponse:
     return redirect("rule", rule.pk)
 
 
+@heavy
 @login_required
 @require_http_methods(["GET", "POST"])
 def detail(request: HttpRequest, rule_id: int) -> HttpResponse:
@@ -261,6 +263,7 @@ def try_out(
     return Shown(test, drawn, len(alert_figures.state_rows(test)[0]), example, suggested, saved=saved)
 
 
+@heavy
 @permissions.operator_required
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:

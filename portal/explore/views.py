@@ -22,6 +22,7 @@ import promql
 from alerts.evaluation.series import portal_source
 from core.accounts import permissions
 from core.accounts.permissions import Scope
+from core.heavy import heavy
 from core.ui import time_range as ranges
 from core.ui.time_range import TimeRange
 from portal.explore import completion, graph, query_history, query_results, state, table
@@ -55,6 +56,7 @@ def look(request: HttpRequest) -> Looked:
     return Looked(found, scope, time_range, state.step_of(found.step, time_range), portal_source(scope.slugs))
 
 
+@heavy
 @login_required
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
@@ -196,6 +198,7 @@ TABS: dict[str, Callable[[HttpRequest, Looked, list[QueryResult]], dict[str, Any
 }
 
 
+@heavy
 @login_required
 @require_GET
 def figure(request: HttpRequest) -> JsonResponse:
@@ -211,6 +214,7 @@ def figure(request: HttpRequest) -> JsonResponse:
     return JsonResponse(graph.draw(found, looked.time_range, colours, lettered=len(looked.state.visible) > len(chosen)))
 
 
+@heavy
 @login_required
 @require_GET
 def graph_data(request: HttpRequest) -> HttpResponse:
@@ -222,6 +226,7 @@ def graph_data(request: HttpRequest) -> HttpResponse:
     return refused(found) or table.write_graph(found)
 
 
+@heavy
 @login_required
 @require_GET
 def table_data(request: HttpRequest) -> HttpResponse:

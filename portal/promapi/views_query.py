@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 
 import promql
+from core.heavy import heavy
 from portal.promapi import parameters, responses
 from portal.promapi.caller import source_of, workspaces_of
 from portal.promapi.exemplars import exemplars_of
@@ -15,6 +16,7 @@ from portal.promapi.tree import as_json
 HOUR_MS = 3_600_000
 
 
+@heavy
 @responses.endpoint("GET", "POST")
 def query(request: HttpRequest) -> JsonResponse:
     """`query` at `time`."""
@@ -30,6 +32,7 @@ def query(request: HttpRequest) -> JsonResponse:
     return responses.answer_of(result, parameters.whole(given, "limit"))
 
 
+@heavy
 @responses.endpoint("GET", "POST")
 def query_range(request: HttpRequest) -> JsonResponse:
     """`query` from `start` to `end`, every `step`."""
@@ -47,6 +50,7 @@ def query_range(request: HttpRequest) -> JsonResponse:
     return responses.answer_of(result, parameters.whole(given, "limit"))
 
 
+@heavy
 @responses.endpoint("GET", "POST")
 def query_exemplars(request: HttpRequest) -> list[Any]:
     """Exemplars of the query's histograms of durations: calls that lead to their traces."""

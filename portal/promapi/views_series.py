@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from django.http import HttpRequest, JsonResponse, QueryDict
 
 import promql
+from core.heavy import heavy
 from portal.promapi import parameters, responses
 from portal.promapi.caller import source_of
 from usage.catalog import FAMILIES
@@ -34,6 +35,7 @@ def cut(values: Iterable[str], limit: int) -> JsonResponse:
     return responses.success(ordered)
 
 
+@heavy
 @responses.endpoint("GET", "POST")
 def series(request: HttpRequest) -> JsonResponse:
     """The series that match."""

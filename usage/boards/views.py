@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET
 
 from core.accounts import permissions
 from core.charts.units import UNITS
+from core.heavy import heavy
 from core.ui import time_range as ranges
 from core.ui.csv_file import CsvFile
 from core.ui.htmx import is_partial
@@ -100,6 +101,7 @@ def _evaluated(
     return panel, evaluate(panel, folded(panel, source, time_range) if drawn else source, time_range), time_range
 
 
+@heavy
 @login_required
 @require_GET
 def figure(request: HttpRequest, board_id: str, panel_id: str) -> HttpResponse:
@@ -116,6 +118,7 @@ def figure(request: HttpRequest, board_id: str, panel_id: str) -> HttpResponse:
         return JsonResponse({"error": "Postgres does not answer."}, status=503)
 
 
+@heavy
 @login_required
 @require_GET
 def data(request: HttpRequest, board_id: str, panel_id: str) -> HttpResponse:
