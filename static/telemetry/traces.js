@@ -1,7 +1,9 @@
 // The list of traces: a region that is dragged in the chart filters by time and duration, and two chosen rows are
 // compared. (A click on a dot leads to its trace: charts.js.)
-import { parseWall } from "../core/zone.js";
+import { fromWall, parseWall } from "../core/zone.js";
 
+// A time of the chart: Plotly has the number that it was given until one drags, and a text then.
+const moment = (at) => (typeof at === "number" ? fromWall(at) : parseWall(at));
 const short = (seconds) => Number(seconds.toPrecision(3));
 
 const region = (element, change) => {
@@ -10,12 +12,12 @@ const region = (element, change) => {
   );
   if (from === undefined && low === undefined) return;
   const url = new URL(location);
-  const [first, last] = element.layout.xaxis.range.map(parseWall);
+  const [first, last] = element.layout.xaxis.range.map(moment);
   if (!url.searchParams.has("base")) url.searchParams.set("base", element.dataset.base);
   url.searchParams.delete("range");
   url.searchParams.delete("page");
-  url.searchParams.set("from", String(Math.floor(from === undefined ? first : parseWall(from))));
-  url.searchParams.set("to", String(Math.ceil(to === undefined ? last : parseWall(to))));
+  url.searchParams.set("from", String(Math.floor(from === undefined ? first : moment(from))));
+  url.searchParams.set("to", String(Math.ceil(to === undefined ? last : moment(to))));
   if (low !== undefined) {
     const others = url.searchParams.getAll("q").filter((text) => !text.startsWith("duration"));
     url.searchParams.delete("q");
@@ -27,7 +29,7 @@ const region = (element, change) => {
 
 document.addEventListener("portal:drawn", ({ target }) => {
   if (target.id !== "dots") return;
-  target.dataset.base = target.layout.xaxis.range.map((at) => Math.round(parseWall(at))).join("-");
+  target.dataset.base = target.layout.xaxis.range.map((at) => Math.round(moment(at))).join("-");
   target.on("plotly_relayout", (change) => region(target, change));
 });
 

@@ -64,6 +64,7 @@ PATHS = (
     "/traces/",
     "/traces/{trace}/",
     "/traces/{trace}/records/",
+    "/traces/{trace}/cost/",
     "/traces/compare/?id={trace}&id={trace}",
     "/traces/?q=model=gpt-4o&q=duration>5",
     "/traces/00000000000000000000000000000001/",

@@ -139,3 +139,49 @@ def test_the_search_bar_completes_values_and_keeps_views(page: Page) -> None:
     page.goto("/logs/?range=1h")
     page.get_by_label("Add a filter").fill("severity=")
     expect(page.locator('#search-names option[value="severity=warn"]')).to_be_attached()
+
+
+def drag(page: Page, place: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag over an element, from and to in shares of its width and height."""
+    box = page.locator(place).bounding_box()
+    assert box
+    x, y, wide, high = box["x"], box["y"], box["width"], box["height"]
+    page.mouse.move(x + wide * start[0], y + high * start[1])
+    page.mouse.down()
+    page.mouse.move(x + wide * end[0], y + high * end[1], steps=5)
+    page.mouse.up()
+
+
+def test_a_region_of_the_chart_filters_and_the_mini_map_zooms(page: Page) -> None:
+    skewed()
+    open_page(page, "/traces/?range=1h")
+    expect(page.locator("#dots")).to_have_attribute("data-state", "ready")
+    drag(page, "#dots", (0.5, 0.2), (0.98, 0.8))
+    page.wait_for_url(re.compile(r"base=\d+-\d+.*q=duration"))
+    expect(page.locator("#special")).to_contain_text(re.compile("as often as usual|nothing is more frequent|of these"))
+    expect(page.get_by_role("link", name="show all")).to_be_visible()
+    page.locator(".what-ran a").first.click()
+    expect(page.get_by_role("treeitem").first).to_be_visible()
+    axis = page.locator("#wf-axis span").last
+    whole = axis.text_content()
+    drag(page, "#wf-map", (0.2, 0.5), (0.6, 0.5))
+    expect(page.get_by_role("button", name="Whole time")).to_be_visible()
+    expect(axis).not_to_have_text(whole or "")
+    page.keyboard.press("Escape")
+    expect(axis).to_have_text(whole or "")
+
+
+def test_live_tail_shows_what_comes_and_stops_when_one_scrolls_and_an_address_is_shared(page: Page) -> None:
+    skewed()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_page(page, "/logs/?range=1h")
+    page.get_by_role("button", name="Live tail").click()
+    late, now = Execution(random.Random(8), Hour(0), "5f2d" * 8), timezone.now().timestamp()
+    late.log("shop", "", now, (9, "INFO"), "came while one looked")
+    take("logs.json", json.dumps(body_of("Logs", late.logs)).encode(), demo.caller(), now)
+    expect(page.locator(".log-line").first).to_contain_text("came while one looked")
+    page.mouse.wheel(0, 400)
+    expect(page.locator("#tail")).to_contain_text("stopped")
+    page.get_by_role("button", name="Share", exact=True).last.click()
+    expect(page.locator("#share")).to_have_text("Address copied")
+    assert re.search(r"/logs/\?from=\d+&to=\d+$", page.evaluate("navigator.clipboard.readText()"))

@@ -1,9 +1,11 @@
-"""Jaeger's query API, asked as Jaeger's UI and Grafana's Jaeger data source ask it (recorded
-requests), answered in Jaeger's shapes."""
+"""Jaeger's query API, asked as Jaeger's UI (recorded requests) and Grafana's Jaeger data source (requests as its source
+writes them) ask it, answered in Jaeger's shapes."""
 
 import json
+import re
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -101,6 +103,30 @@ def test_the_search_of_jaeger_s_ui(jaeger: Jaeger) -> None:
         any(tag["key"] == "error" and tag["value"] is True for span in one["spans"] for tag in span["tags"])
         for one in failed
     )
+
+
+def test_the_recorded_requests_of_jaeger_s_ui_are_answered(jaeger: Jaeger) -> None:
+    """As they were sent, but for the times, which are now, and the ids, which are those of this portal."""
+    start, end = window()
+    ids = [one["traceID"] for one in jaeger.data(f"/api/traces?service=support-desk&start={start}&end={end}")]
+    lines = (Path(__file__).parent / "jaeger-ui-requests.txt").read_text().splitlines()[1:]
+    recorded = dict.fromkeys(re.findall("[0-9a-f]{32}", " ".join(lines)))
+    for old, new in zip(recorded, ids, strict=False):
+        lines = [line.replace(old, new) for line in lines]
+    lines = [re.sub("(?<=end=)[0-9]+", str(end), re.sub("(?<=start=)[0-9]+", str(start), line)) for line in lines]
+    lines = [re.sub("(?<=endTs=)[0-9]+", str(end // 1000), line) for line in lines]
+    *good, unknown, malformed = [line.removeprefix("GET ") for line in lines]
+    services, names, served, found, failed, chosen, one, links = [jaeger.data(path) for path in good]
+    assert "support-desk" in services
+    assert "answer-ticket" in names
+    assert served == [{"name": "answer-ticket", "spanKind": "server"}]
+    assert [trace["traceID"] for trace in found] == ids
+    assert len(failed) < len(found)
+    assert [trace["traceID"] for trace in chosen] == ids[:3]
+    assert one == [found[0]]
+    assert [link["child"] for link in links] == ["knowledge"]
+    assert jaeger.ask(unknown, 404)["errors"] == [{"code": 404, "msg": "trace not found"}]
+    assert jaeger.ask(malformed, 400)["errors"][0]["msg"].startswith("malformed 'tags' parameter")
 
 
 def test_the_queries_of_grafana_s_data_source(jaeger: Jaeger) -> None:
