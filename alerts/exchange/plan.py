@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
+from django.db.models import Q
 
 import promql
 from alerts.exchange import grafana, prometheus
+from alerts.exchange.bounds import bounded
 from alerts.exchange.drafts import Drafts, GroupDraft, RuleDraft
 from alerts.exchange.simple import read as read_simple
 from alerts.models import Rule, RuleGroup, Runbook
@@ -25,7 +27,6 @@ from core.accounts.holder import Actor
 from core.accounts.models import Workspace
 
 DEFAULT_INTERVAL = 60
-MAX_RULES = 5000
 MAX_CHARACTERS = 1_000_000  # of a file that comes through a page or the API
 
 
@@ -120,15 +121,10 @@ def read_file(text: str, file: str, group: str = "imported") -> Drafts:
     except FileError as error:
         return Drafts("", problems=[error.problem])
     if isinstance(data, list) or (isinstance(data, dict) and "alerts" in data):
-        return read_simple(document, text, group)
+        return bounded(read_simple(document, text, group), file)
     found = data.get("groups") if isinstance(data, dict) else None
     is_grafana = isinstance(data, dict) and ("apiVersion" in data or _has_titles(found))
-    drafts = grafana.read(document) if is_grafana else prometheus.read(document)
-    if len(drafts.rules) > MAX_RULES:
-        return Drafts(
-            drafts.format, problems=[Problem(file, 1, 1, f"it has {len(drafts.rules)} rules, more than {MAX_RULES}")]
-        )
-    return drafts
+    return bounded(grafana.read(document) if is_grafana else prometheus.read(document), file)
 
 
 def _has_titles(found: Any) -> bool:
@@ -146,10 +142,10 @@ def plan(drafts: Drafts, workspace: Workspace | None, file: str = "") -> Plan:
         rules.select_related("group", "workspace", "runbook").prefetch_related("channels").order_by("position", "id")
     )
     taken = set(Rule.objects.filter(workspace=workspace).values_list("name", flat=True))
-    matched = _matches(drafts.rules, here)
+    matched, runbooks = _matches(drafts.rules, here), _runbooks(drafts.rules, workspace)
     for draft in drafts.rules:
         rule = matched.get(id(draft))
-        step = _changed(draft, rule) if rule is not None else _new(draft, taken)
+        step = _changed(draft, rule, runbooks) if rule is not None else _new(draft, taken, runbooks)
         problem = _refusal(step, known.get(draft.group), workspace)
         if problem:
             found.problems.append(Problem(file, 1, 1, f'group "{draft.group}", "{draft.name}": {problem}'))
@@ -259,14 +255,14 @@ def _name_here(rule: Rule) -> tuple[str, bool, str]:
     return rule.group.name, bool(rule.record), rule.record or rule.alert_name
 
 
-def _new(draft: RuleDraft, taken: set[str]) -> RuleStep:
+def _new(draft: RuleDraft, taken: set[str], runbooks: Mapping[str, Runbook]) -> RuleStep:
     handle, number = draft.name[:190], 2
     while handle in taken:
         handle, number = f"{draft.name[:190]} ({number})", number + 1
     taken.add(handle)
     expr, threshold = prometheus.tunable(draft.expr) if draft.threshold is None else (draft.expr, draft.threshold)
     severity, labels = prometheus.severity_of(draft.labels)
-    annotations, runbook = _runbook(draft.annotations)
+    annotations, runbook = _runbook(draft.annotations, runbooks)
     alerting: dict[str, Any] = {}
     if draft.is_recording:
         expr, threshold, labels = draft.expr, None, dict(draft.labels)
@@ -294,7 +290,7 @@ def _new(draft: RuleDraft, taken: set[str]) -> RuleStep:
     return RuleStep(draft, "new", handle=handle, edit=edit)
 
 
-def _changed(draft: RuleDraft, rule: Rule) -> RuleStep:
+def _changed(draft: RuleDraft, rule: Rule, runbooks: Mapping[str, Runbook]) -> RuleStep:
     given: dict[str, Any] = {}
     if not _same_query(draft, rule):
         given["expr"], given["threshold"] = (
@@ -311,7 +307,7 @@ def _changed(draft: RuleDraft, rule: Rule) -> RuleStep:
         severity, labels = (rule.severity, draft.labels) if draft.is_recording else prometheus.severity_of(draft.labels)
         given |= {"severity": severity, "labels": labels}
     if "annotations" not in draft.unsaid and prometheus.annotations_of(rule) != draft.annotations:
-        given["annotations"], runbook = _runbook(draft.annotations)
+        given["annotations"], runbook = _runbook(draft.annotations, runbooks)
         given |= {} if runbook is None else {"runbook": runbook}
     if draft.enabled is not None and rule.enabled != draft.enabled:
         given["enabled"] = draft.enabled
@@ -333,15 +329,24 @@ def _same_query(draft: RuleDraft, rule: Rule) -> bool:
         return False
 
 
-def _runbook(annotations: dict[str, str]) -> tuple[dict[str, str], Runbook | None]:
-    """The annotations, and the portal's runbook that their `runbook_url` leads to, in its place."""
+def _runbooks(drafts: Iterable[RuleDraft], workspace: Workspace | None) -> dict[str, Runbook]:
+    """The runbooks that the drafts' annotations lead to, by slug: those of the owner and of the whole portal."""
+    slugs = {slug for draft in drafts if (slug := _runbook_slug(draft.annotations))}
+    usable = Runbook.objects.filter(Q(workspace=None) | Q(workspace=workspace), slug__in=slugs)
+    return {runbook.slug: runbook for runbook in usable}
+
+
+def _runbook_slug(annotations: Mapping[str, str]) -> str:
+    """Of the portal's runbook that their `runbook_url` leads to; empty where it leads elsewhere."""
     url = annotations.get("runbook_url", "")
-    parts = (
-        [part for part in urlsplit(url).path.split("/") if part]
-        if url.startswith(prometheus.runbook_url("x")[:-2])
-        else []
-    )
-    runbook = Runbook.objects.filter(slug=parts[-1]).first() if parts else None
+    if not url.startswith(prometheus.runbook_url("x")[:-2]):
+        return ""
+    return next((part for part in reversed(urlsplit(url).path.split("/")) if part), "")
+
+
+def _runbook(annotations: dict[str, str], runbooks: Mapping[str, Runbook]) -> tuple[dict[str, str], Runbook | None]:
+    """The annotations, and the runbook that their `runbook_url` leads to, in its place."""
+    runbook = runbooks.get(_runbook_slug(annotations))
     if runbook is None:
         return dict(annotations), None
     return {name: text for name, text in annotations.items() if name != "runbook_url"}, runbook

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from core.accounts import permissions
 from core.accounts.holder import Actor
@@ -82,10 +82,17 @@ def set_active(user: User, is_active: bool, *, by: Actor | None = None) -> None:
             record("activated" if is_active else "deactivated", user, by=by)
 
 
+def successors(user: User) -> QuerySet[User]:
+    """Who may take over what the person has: members of their workspaces, and administrators of the portal."""
+    colleagues = Membership.objects.filter(workspace__memberships__user=user).values("user")
+    found = User.objects.filter(Q(is_superuser=True) | Q(pk__in=colleagues), is_active=True)
+    return found.exclude(pk=user.pk).order_by("username")
+
+
 def hand_over(user: User, to: User, *, by: Actor | None = None) -> None:
     """Give another person what somebody who leaves has: their workspaces and roles, and the keys that they made."""
-    if user == to:
-        raise PeopleError("Choose somebody else.")
+    if not successors(user).filter(pk=to.pk).exists():
+        raise PeopleError("Choose somebody else: a member of their workspaces, or an administrator of the portal.")
     ranks = ("viewer", "operator", "admin")
     with transaction.atomic():
         had = dict(Membership.objects.filter(user=to).values_list("workspace_id", "role"))

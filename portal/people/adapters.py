@@ -53,6 +53,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         known = {entry.url_name for entry in reachable(request)}
         return reverse(chosen) if chosen in known else str(super().get_login_redirect_url(request))
 
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Where a request comes from, as attempts are counted and sessions listed: of IPv6 the /64, all of which a
+        household or a rented server has."""
+        return attempts.network_of(super().get_client_ip(request))
+
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count an attempt to sign in with a password. Raises a validation error beyond the rate."""
         action, key = attempts.counted_as(request, credentials, self.get_client_ip(request))

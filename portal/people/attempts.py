@@ -6,6 +6,7 @@ A browser in which somebody signed in before keeps a signed cookie, and its atte
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -35,6 +36,19 @@ def remember_browser(request: HttpRequest, response: HttpResponse, user: User) -
         httponly=True,
         samesite="Lax",
     )
+
+
+def network_of(address: str) -> str:
+    """The address, or of IPv6 the first of its /64; what is no address stays as it is."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed), 64), strict=False).network_address)
 
 
 def counted_as(request: HttpRequest, credentials: Mapping[str, Any], address: str) -> tuple[str, str]:

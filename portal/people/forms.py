@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from alerts.models import Channel
 from core.accounts import time_zones
 from core.accounts.models import Membership, Preferences, Workspace
+from core.accounts.people import successors
 from core.accounts.preferences import EDITED
 from core.audit.record import record
 
@@ -92,7 +93,7 @@ class HandOverForm(forms.Form):
         super().__init__(*args, **kwargs)
         field = self.fields["to"]
         if isinstance(field, forms.ModelChoiceField):
-            field.queryset = User.objects.filter(is_active=True).exclude(pk=without.pk).order_by("username")
+            field.queryset = successors(without)
 
 
 class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]  # Django takes no subscript at run time

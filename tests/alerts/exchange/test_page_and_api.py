@@ -4,8 +4,13 @@ import json
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from alerts.exchange import plan, prometheus
 from alerts.models import Rule
+from alerts.runbooks.edits import create_runbook
 from core.accounts.keys import create_key
 from core.accounts.models import Workspace
 from tests.alerts.exchange.test_exchange import text_of
@@ -99,3 +104,53 @@ def test_a_key_of_a_workspace_imports_nothing_for_the_portal() -> None:
         "/api/v1/rule-files/import", body, "application/json", headers={"Authorization": f"Bearer {secret}"}
     )
     assert answer.status_code == 403
+
+
+def rules_text(name: str = "Slow", group: str = "g", expr: str = "up", note: str = "n") -> str:
+    rule = {"alert": name, "expr": expr, "annotations": {"summary": note}}
+    return json.dumps({"groups": [{"name": group, "rules": [rule]}]})
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (rules_text(name="n" * 201), "its name has 201 characters, more than 200"),
+        (rules_text(group="g" * 201), "its name has 201 characters, more than 200"),
+        (rules_text(name="a\0b"), "it has a NUL"),
+        (rules_text(group="a\0b"), "it has a NUL"),
+        (rules_text(note="a\0b"), "it has a NUL"),
+        (
+            json.dumps({"groups": [{"name": f"g{number}", "rules": []} for number in range(501)]}),
+            "it has 501 groups, more than 500",
+        ),
+    ],
+    ids=["name of a rule", "name of a group", "NUL in a rule", "NUL in a group", "NUL in a note", "501 groups"],
+)
+def test_what_there_is_no_room_for_is_a_problem_with_its_reason(text: str, reason: str) -> None:
+    browser, before = browser_of(make_people().admin), Rule.objects.count()
+    for extra in ({}, {"import": "1"}, {"import": "1", "partly": "on"}):
+        answer = browser.post("/rules/files/", {"text": text, **extra})
+        assert answer.status_code in (200, 302)
+        if answer.status_code == 200:
+            assert reason in answer.content.decode()
+    found = browser.post("/api/v1/rule-files/import", {"text": text}, content_type="application/json").json()
+    assert (found["imported"], reason in found["problems"][0]["message"]) == (False, True)
+    assert Rule.objects.count() == before
+
+
+def test_a_runbook_is_found_among_the_owners_and_the_portals_by_one_query() -> None:
+    people = make_people()
+    now = timezone.now()
+    create_runbook("theirs", "Theirs", "x", by=None, now=now, workspace=people.elsewhere)
+    create_runbook("shared", "Shared", "x", by=None, now=now)
+    url = prometheus.runbook_url("shared").replace("shared", "{}")
+    rules = [
+        {"alert": f"R{number}", "expr": "up", "annotations": {"runbook_url": url.format(slug)}}
+        for number, slug in enumerate(("shared", "theirs") * 10)
+    ]
+    drafts = plan.read_file(json.dumps({"groups": [{"name": "g", "rules": rules}]}), "f")
+    with CaptureQueriesContext(connection) as asked:
+        found = plan.plan(drafts, people.production)
+    assert sum("alerts_runbook" in one["sql"] for one in asked) == 1
+    assert found.problems == []
+    assert [getattr(step.edit.runbook, "slug", None) for step in found.rules] == ["shared", None] * 10

@@ -73,8 +73,15 @@ def test_the_last_administrator_cannot_be_lost(people: People) -> None:
 
 def test_what_somebody_has_is_handed_over(people: People) -> None:
     key, _ = create_key("k", people.production, created_by=people.owner)
+    admin, path = browser_of(people.admin), f"/people/{people.owner.pk}/change"
     form = {"do": "hand-over", "to": people.outsider.pk}
-    browser_of(people.admin).post(f"/people/{people.owner.pk}/change", form)
+    admin.post(path, form)
+    key.refresh_from_db()
+    assert key.created_by == people.owner, "a stranger to the workspace takes nothing over"
+    choices = admin.get(f"/people/{people.owner.pk}/").context["hand_over"].fields["to"].queryset
+    assert {one.username for one in choices} == {"admin", "teammate"}
+    Membership.objects.create(user=people.outsider, workspace=people.production, role="viewer")
+    admin.post(path, form)
     key.refresh_from_db()
     assert key.created_by == people.outsider
     assert (role_of(people.outsider, people.production), role_of(people.outsider, people.elsewhere)) == (

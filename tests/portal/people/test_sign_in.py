@@ -23,6 +23,7 @@ from oidc_provider_mock import run_server_in_thread
 from core.accounts.models import Membership, Workspace
 from core.accounts.people import PeopleError, set_active, set_admin
 from core.audit.models import AuditLine
+from portal.people.attempts import network_of
 from portal.people.providers import parse_providers, roles_of
 from tests.servers import SmtpServer
 
@@ -191,6 +192,21 @@ def test_failed_sign_ins_are_throttled_and_lock_nobody_else_out() -> None:
     assert Client().post("/login/", {**right, "login": "grace"}, REMOTE_ADDR=office).status_code == 302
     assert Client().post("/login/", right, REMOTE_ADDR=elsewhere).status_code == 302
     assert known.post("/login/", right, REMOTE_ADDR=office).status_code == 302, "a browser where she signed in before"
+
+
+def test_a_network_of_ipv6_counts_as_one_address() -> None:
+    User.objects.create_user("ada", "ada@example.org", password="right-and-long-enough")
+    for number in range(10):
+        Client().post("/login/", {"login": "ada", "password": "wrong"}, REMOTE_ADDR=f"2001:db8:1:2::{number:x}")
+    right = {"login": "ada", "password": "right-and-long-enough"}
+    assert Client().post("/login/", right, REMOTE_ADDR="2001:db8:1:2:ffff::1").status_code == 200, "the same /64"
+    assert Client().post("/login/", right, REMOTE_ADDR="2001:db8:1:3::1").status_code == 302
+
+
+def test_other_addresses_count_as_they_are() -> None:
+    kept = ("203.0.113.5", "unix:", "2001:db8:1:2::")
+    assert [network_of(address) for address in kept] == list(kept)
+    assert network_of("::ffff:203.0.113.5") == "203.0.113.5"
 
 
 def test_a_known_browser_is_throttled_too_and_stands_for_its_own_account_only() -> None:
