@@ -4,7 +4,7 @@ all are there when the first is decided."""
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from telemetry.conventions.kinds import Kind
@@ -15,6 +15,8 @@ from tests.telemetry.conftest import BODIES
 
 TRACES = sorted(path.name for path in BODIES.glob("*-traces.bin"))
 KINDS: list[Kind] = ["llm", "llm", "tool", "agent", "gateway", "server", ""]
+# How long an example takes says what else the machine does.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MAX_SPLIT = 6  # spans of a trace of which every order of every split is tried: 4,683
 
 
@@ -65,6 +67,7 @@ def test_every_split_of_every_small_captured_trace_counts_as_all_of_it_at_once(n
 
 
 @pytest.mark.parametrize("name", TRACES)
+@PATIENT
 @given(draw=st.data())
 def test_any_split_of_any_captured_trace_counts_as_all_of_it_at_once(name: str, draw: st.DataObject) -> None:
     for nodes in captured(name):
@@ -99,6 +102,7 @@ def trees(draw: st.DrawFn) -> list[Node]:
     return nodes
 
 
+@PATIENT
 @given(nodes=trees(), draw=st.data())
 def test_any_split_of_any_tree_counts_as_all_of_it_at_once(nodes: list[Node], draw: st.DataObject) -> None:
     assert one_after_another(nodes, draw.draw(splits(len(nodes)))) == at_once(nodes)
