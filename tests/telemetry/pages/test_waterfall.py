@@ -190,3 +190,20 @@ def test_a_trace_without_its_root_and_one_that_lost_spans_say_so(admin: Client) 
     assert "its root has not arrived" in page
     assert "2 of 20 spans were cut by sampling or retention" in page
     assert "Finished without an error" in page
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("missing", ["'large'", "'step 3'"])
+def test_every_page_of_a_trace_is_there_where_its_root_or_other_spans_are_not(admin: Client, missing: str) -> None:
+    trace = large_trace(12)
+    scalar(f"WITH gone AS (DELETE FROM telemetry_span WHERE name = {missing} RETURNING 1) SELECT count(*) FROM gone")
+    if missing == "'large'":
+        scalar(
+            "WITH lost AS (UPDATE telemetry_trace SET has_root = false, root_name = '' RETURNING 1) SELECT 1 FROM lost"
+        )
+    for path in ("", "records/", "cost/", "otlp.json", "?part=state", "?part=data"):
+        assert admin.get(f"/traces/{trace}/{path}").status_code == 200, path
+    for path in (f"/traces/compare/?id={trace}", f"/traces/compare/?id={trace}&id={trace}", f"/api/traces/{trace}"):
+        assert admin.get(path).status_code == 200, path
+    listed = " ".join(admin.get("/traces/").content.decode().split())
+    assert ("root not arrived" in listed) is (missing == "'large'")
