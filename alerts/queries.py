@@ -32,6 +32,7 @@ from alerts.rules.models import SEVERITY_ORDER
 from core.accounts.ownership import owned, sees_every_workspace
 
 PAGE = 50
+LIVE = Q(rule__shadow=False)  # alerts that somebody may be notified of
 FLAPS, FLAPPING_SHOWN = 4, 5
 SHOWN_OF_RULE = 20
 BY_SEVERITY = Case(*(When(severity=name, then=place) for name, place in SEVERITY_ORDER.items()), default=3)
@@ -141,19 +142,19 @@ def _alerts(workspaces: Collection[str] | None = None) -> QuerySet[Alert]:
 
 def firing(workspaces: Collection[str] | None = None, most: int | None = None) -> list[Alert]:
     """Alerts that fire, worst and longest first; at `most` so many."""
-    alerts = _alerts(workspaces).filter(state=State.FIRING).order_by(BY_SEVERITY, "fired_at", "id")
+    alerts = _alerts(workspaces).filter(LIVE, state=State.FIRING).order_by(BY_SEVERITY, "fired_at", "id")
     return list(alerts[:most])
 
 
 def pending(workspaces: Collection[str] | None = None, most: int | None = None) -> list[Alert]:
     """Alerts whose condition holds, but not long enough yet; the one that fires next is first."""
-    return list(_alerts(workspaces).filter(state=State.PENDING).order_by(FIRES_AT, "id")[:most])
+    return list(_alerts(workspaces).filter(LIVE, state=State.PENDING).order_by(FIRES_AT, "id")[:most])
 
 
 def counts(workspaces: Collection[str] | None = None) -> Counts:
     """How many alerts are open."""
     rows = (
-        Alert.objects.filter(seen_by(workspaces), state__in=OPEN_STATES)
+        Alert.objects.filter(seen_by(workspaces), LIVE, state__in=OPEN_STATES)
         .values_list("state", "severity")
         .annotate(n=Count("id"))
     )
@@ -169,8 +170,7 @@ def counts(workspaces: Collection[str] | None = None) -> Counts:
 def history(wanted: HistoryFilter, page: int = 1) -> AlertPage:
     """Alerts that fired, also those that still do."""
     alerts = _alerts(wanted.workspaces).filter(fired_at__isnull=False).order_by("-fired_at", "-id")
-    if wanted.rule_id is not None:
-        alerts = alerts.filter(rule_id=wanted.rule_id)
+    alerts = alerts.filter(LIVE) if wanted.rule_id is None else alerts.filter(rule_id=wanted.rule_id)
     if wanted.severity:
         alerts = alerts.filter(severity=wanted.severity)
     if wanted.state:
@@ -195,7 +195,7 @@ def history(wanted: HistoryFilter, page: int = 1) -> AlertPage:
 
 def fired_between(start: dt.datetime, end: dt.datetime, workspaces: Collection[str] | None) -> list[Alert]:
     """The alerts that fired at some time from `start` to `end`, the newest first."""
-    found = _alerts(workspaces).filter(Q(ended_at=None) | Q(ended_at__gte=start), fired_at__lte=end)
+    found = _alerts(workspaces).filter(LIVE, Q(ended_at=None) | Q(ended_at__gte=start), fired_at__lte=end)
     return list(found.order_by("-fired_at", "-id")[:PAGE])
 
 

@@ -31,7 +31,9 @@ def alerts(
 ) -> list[dict[str, Any]]:
     """Every alert that fires and that a reader of these workspaces (None: all) may see, with what mutes it and who
     receives it."""
-    firing = list(Alert.objects.filter(state=State.FIRING).order_by("fingerprint", "pk")[:MAX_LISTED])
+    firing = list(
+        Alert.objects.filter(state=State.FIRING, rule__shadow=False).order_by("fingerprint", "pk")[:MAX_LISTED]
+    )
     rules = policy.configuration.inhibit_rules if policy.configuration else ()
     inhibitor = Inhibitor(rules, ((alert.fingerprint, alert.labels) for alert in firing))
     active = Silence.objects.filter(starts_at__lte=now, ends_at__gt=now)

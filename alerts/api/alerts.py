@@ -30,6 +30,9 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
 
     rule = serializers.CharField(source="rule.name", read_only=True)
     rule_id = serializers.IntegerField(read_only=True)
+    shadow = serializers.BooleanField(
+        source="rule.shadow", read_only=True, help_text="Its rule is only a shadow: nobody is notified."
+    )
     severity = serializers.ChoiceField(choices=Severity.choices, read_only=True)
     title = serializers.CharField(read_only=True)
     labels = Texts(read_only=True)
@@ -44,6 +47,7 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
             "rule",
             "rule_id",
             "severity",
+            "shadow",
             "title",
             "state",
             "labels",

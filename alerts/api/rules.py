@@ -161,6 +161,7 @@ class RuleSerializer(OwnedSerializer[Rule]):
             "on_error",
             "flap_limit",
             "thresholds",
+            "shadow",
             "severity",
             "labels",
             "annotations",

@@ -164,7 +164,7 @@ def stretches(
 
 def open_between(workspaces: Collection[str] | None, start: float | None, end: float | None) -> QuerySet[Alert]:
     """The alerts that were open at some time from `start` to `end`, the oldest first."""
-    alerts = Alert.objects.order_by("active_at", "id")
+    alerts = Alert.objects.filter(rule__shadow=False).order_by("active_at", "id")
     if start is not None:
         alerts = alerts.filter(Q(ended_at__isnull=True) | Q(ended_at__gte=moment(start)))
     if end is not None:

@@ -150,7 +150,9 @@ def _claim(group: RuleGroup, slots: Slots, now: dt.datetime) -> bool:
 def open_states(rules: Sequence[Rule], slot: dt.datetime) -> list[RuleState]:
     """The rules, each with its open alerts and how often those of its labels fired shortly before the slot."""
     open_alerts: dict[int, dict[str, Alert]] = defaultdict(dict)
+    by_id = {rule.pk: rule for rule in rules}
     for alert in Alert.objects.filter(rule__in=rules, state__in=OPEN_STATES):
+        alert.rule = by_id[alert.rule_id]
         open_alerts[alert.rule_id][alert.fingerprint] = alert
     fired = recent_firings([rule for rule in rules if rule.flap_limit], slot)
     return [RuleState(rule, open_alerts[rule.pk], fired[rule.pk]) for rule in rules]

@@ -39,7 +39,7 @@ WHERE member.id = new.id
 def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
     """Bring flips, already saved, into their incidents; flush what is due. After the
     commit, wake the channels concerned."""
-    news = sorted((flip for flip in flips if flip.to_state != State.PENDING), key=lambda flip: flip.at)
+    news = sorted((flip for flip in flips if _is_news(flip)), key=lambda flip: flip.at)
     if not any(flip.to_state == State.FIRING or flip.alert.fired_at is not None for flip in news):
         return
     policy = current_policy()
@@ -67,6 +67,11 @@ def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
             if group.incident.flush_at is not None and group.incident.flush_at <= now:
                 deliveries += flush(group, states, muting)
     _save(groups, deliveries, news, now)
+
+
+def _is_news(flip: Flip) -> bool:
+    """Whether somebody may have to hear of it: not of what is pending, nor of what fires in a shadow."""
+    return flip.to_state != State.PENDING and not (flip.to_state == State.FIRING and flip.alert.rule.shadow)
 
 
 def flush_due(now: dt.datetime) -> int:

@@ -49,7 +49,8 @@ class Muting:
         """Of all alerts that fire, also silenced ones."""
         configuration = self.policy.configuration
         rules = configuration.inhibit_rules if configuration else ()
-        firing = Alert.objects.filter(state=State.FIRING).values_list("fingerprint", "labels") if rules else ()
+        live = Alert.objects.filter(state=State.FIRING, rule__shadow=False)
+        firing = live.values_list("fingerprint", "labels") if rules else ()
         return Inhibitor(rules, firing)
 
     def of(self, alert: Alert, incident: Incident, route: Route) -> Mute | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from alerts.incidents.policy import Place, Policy
 from alerts.models import Alert
-from alerts.queries import seen_by
+from alerts.queries import LIVE, seen_by
 from alerts.routing.tree import Route
 
 WEEK = dt.timedelta(days=7)
@@ -58,7 +58,7 @@ class Comparison:
 def past_alerts(workspaces: Collection[str] | None, now: dt.datetime) -> list[Alert]:
     """What fired in the last week, as far as a reader of these workspaces (None: all) may see it; the newest
     MAX_ALERTS."""
-    fired = Alert.objects.filter(seen_by(workspaces), fired_at__gt=now - WEEK, fired_at__lte=now)
+    fired = Alert.objects.filter(seen_by(workspaces), LIVE, fired_at__gt=now - WEEK, fired_at__lte=now)
     wanted = fired.select_related("rule").prefetch_related("rule__channels").order_by("-fired_at", "-id")
     return list(wanted[:MAX_ALERTS])
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Cast
 from django.http import QueryDict
 
 from alerts.models import OPEN_STATES, Alert, Rule, State
-from alerts.queries import BY_SEVERITY, FIRES_AT, seen_by
+from alerts.queries import BY_SEVERITY, FIRES_AT, LIVE, seen_by
 from core.ui.listing import Listing, listed, searched
 
 ALIKE = 5  # open alerts of a rule that are listed one by one
@@ -47,7 +47,7 @@ class OpenAlerts:
 
 def open_alerts(workspaces: Collection[str] | None) -> OpenAlerts:
     """The open alerts that a reader of these workspaces (None: all) may see, worst and longest first."""
-    opened = Alert.objects.filter(seen_by(workspaces), state__in=OPEN_STATES)
+    opened = Alert.objects.filter(seen_by(workspaces), LIVE, state__in=OPEN_STATES)
     counted: dict[int, dict[str, int]] = {}
     for rule_id, state, count in opened.order_by().values_list("rule_id", "state").annotate(n=Count("id")):
         counted.setdefault(rule_id, {})[state] = count

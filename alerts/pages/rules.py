@@ -272,7 +272,9 @@ def new(request: HttpRequest) -> HttpResponse:
     initial: dict[str, Any] = {"severity": "warning", "for_seconds": 300, "expr": request.GET.get("expr", "")}
     if (copied := copied_rule(request)) is not None:
         initial |= {**initial_of(copied), "thresholds": copied.thresholds, "record": copied.record}
-        initial |= {"name": free_name(f"{copied.name} copy"), "group": copied.group, "workspace": copied.workspace_id}
+        shadow = "shadow" in request.GET
+        name = free_name(f"{copied.name} {'shadow' if shadow else 'copy'}")
+        initial |= {"name": name, "shadow": shadow, "group": copied.group, "workspace": copied.workspace_id}
     if blanks is not None:
         initial |= blanks.template.initial(blanks.template.defaults())
         initial |= {"name": free_name(blanks.template.name), "group": RuleGroup.objects.first()}

@@ -35,6 +35,7 @@ ALERTING_ONLY = (
     "on_error",
     "flap_limit",
     "thresholds",
+    "shadow",
     "annotations",
     "alertname",
     "runbook",
@@ -77,6 +78,7 @@ class RuleEdit:
     on_error: str | Unset = UNSET
     flap_limit: int | Unset = UNSET
     thresholds: list[dict[str, Any]] | Unset = UNSET
+    shadow: bool | Unset = UNSET
     severity: str | Unset = UNSET
     labels: dict[str, str] | Unset = UNSET
     annotations: dict[str, str] | Unset = UNSET

@@ -96,6 +96,11 @@ class RuleForm(forms.Form):
         label="Damp beyond firings an hour",
         help_text="One that fires more often goes on firing until it is quieter. Empty: never.",
     )
+    shadow = forms.BooleanField(
+        required=False,
+        label="Only a shadow",
+        help_text="Evaluated and shown on its own pages, beside another rule; nobody is notified.",
+    )
     no_data = forms.ChoiceField(choices=WithoutData.choices, required=False, label="Without data")
     on_error = forms.ChoiceField(
         choices=WithoutData.choices, required=False, initial=WithoutData.KEEP, label="When the query fails"
@@ -192,6 +197,7 @@ class RuleForm(forms.Form):
             "min_events": given["min_events"] or 0,
             "flap_limit": given["flap_limit"] or 0,
             "thresholds": self.rows.rows,
+            "shadow": given["shadow"],
             "no_data": given["no_data"] or WithoutData.OK,
             "on_error": given["on_error"] or WithoutData.KEEP,
         }
@@ -254,6 +260,7 @@ def initial_of(rule: Rule) -> dict[str, Any]:
         "keep_firing_seconds",
         "no_data",
         "on_error",
+        "shadow",
         "severity",
         "labels",
     )

@@ -57,6 +57,9 @@ class JudgedModel(models.Model):
         default=0,
         help_text="An alert that begins to fire more often than this within an hour goes on firing. 0: never.",
     )
+    shadow = models.BooleanField(
+        default=False, help_text="It is evaluated and shown on its own pages, and nobody is notified."
+    )
     thresholds = models.JSONField(
         default=list,
         blank=True,

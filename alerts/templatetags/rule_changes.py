@@ -21,6 +21,7 @@ FIELD_LABELS = {
     "on_error": "when the query fails",
     "flap_limit": "damped beyond firings an hour",
     "thresholds": "thresholds by label set",
+    "shadow": "only a shadow",
     "paused_until": "paused until",
     "enabled": "switch",
 }
