@@ -134,8 +134,13 @@ def edit(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Name, zone and calendar of a schedule."""
     schedule = find(request, schedule_id, to_change=True)
     form = forms.ScheduleForm(request.POST or None, user=request.user, schedule=schedule)
-    if request.method == "POST" and form.is_valid() and saved(form, schedule):
-        return redirect("schedule", schedule.pk)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with editing(schedule, request.POST.get("edition", "")):
+                if saved(form, schedule):
+                    return redirect("schedule", schedule.pk)
+        except Outdated as outdated:
+            form.add_error(None, str(outdated))
     context = {"form": form, "schedule": schedule}
     return render(request, "alerts/oncall/schedule_edit.html", context, status=422 if form.errors else 200)
 

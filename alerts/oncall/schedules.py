@@ -123,6 +123,25 @@ def add_rotation(
     return rotation
 
 
+def set_rotations(schedule: Schedule, rotations: Sequence[Rotation]) -> None:
+    """Have these, in their order, instead of those that there are. ScheduleError says what is wrong."""
+    with transaction.atomic():
+        for old in schedule.rotations.all():
+            remove_rotation(old)
+        for new in rotations:
+            people = User.objects.in_bulk(new.people)
+            add_rotation(
+                schedule,
+                [people[pk] for pk in new.people],
+                first_day=new.first_day,
+                handover=new.handover,
+                shift_days=new.shift_days,
+                weekdays=new.weekdays,
+                begins=new.begins,
+                ends=new.ends,
+            )
+
+
 def remove_rotation(rotation: Rotation) -> None:
     """Take it out."""
     with transaction.atomic():

@@ -11,6 +11,8 @@ from django.db.models import Model
 from rest_framework.exceptions import APIException, ValidationError
 
 from alerts.models import Channel
+from alerts.oncall.policies import PolicyError
+from alerts.oncall.schedules import ScheduleError
 from core.api import managed
 from core.api.models import ManagedObject
 from core.api.problems import problem
@@ -139,7 +141,10 @@ def _prune(kept: set[tuple[str, str]]) -> list[Change]:
             instance = kind.rows().filter(pk=row.object_id).first()
             if instance is not None and kind.remove:
                 changes.append(Change("delete", f"{kind.name} {kind.name_of(shown(kind, instance))}", {}))
-                kind.remove(instance)
+                try:
+                    kind.remove(instance)
+                except (PolicyError, ScheduleError) as error:
+                    raise FileError(f"{changes[-1].subject}: {error}") from error
             managed.forget(row.kind, row.object_id)
     return changes
 

@@ -15,12 +15,16 @@ from alerts.api.runbooks import RunbookSerializer, runbooks
 from alerts.models import Channel, MessageTemplate, Rule, RuleGroup
 from alerts.notify.channels import delete_channel
 from alerts.notify.template_edits import delete_template
+from alerts.oncall.models import EscalationPolicy, Schedule
+from alerts.oncall.policies import delete_policy
+from alerts.oncall.schedules import delete_schedule
 from alerts.rules.groups import delete_group
 from alerts.rules.rule_history import delete_rule
 from alerts.runbooks.edits import delete_runbook
 from core.accounts.api import WorkspaceSerializer
 from core.accounts.holder import Console
 from core.accounts.models import DEMO, Workspace
+from portal.configuration.oncall import FilePolicySerializer, FileScheduleSerializer
 from usage.api.money import BudgetSerializer, PriceSerializer
 from usage.boards.budget_edits import delete_budget
 from usage.models import Budget, Price
@@ -52,6 +56,11 @@ class Kind:
         return "/".join(str(entry[name]) for name in self.keys if entry.get(name) is not None)
 
 
+def schedules() -> QuerySet[Schedule]:
+    """Ready to be shown."""
+    return Schedule.objects.prefetch_related("rotations", "overrides__person")
+
+
 KINDS: tuple[Kind, ...] = (
     Kind("workspaces", ("slug",), WorkspaceSerializer, lambda: Workspace.objects.exclude(slug=DEMO), None),
     Kind("rule_groups", ("name",), GroupSerializer, RuleGroup.objects.all, delete_group),
@@ -63,6 +72,14 @@ KINDS: tuple[Kind, ...] = (
         MessageTemplateSerializer,
         MessageTemplate.objects.all,
         delete_template,
+    ),
+    Kind("schedules", ("workspace", "name"), FileScheduleSerializer, schedules, delete_schedule),
+    Kind(
+        "escalation_policies",
+        ("workspace", "name"),
+        FilePolicySerializer,
+        EscalationPolicy.objects.all,
+        delete_policy,
     ),
     Kind("rules", ("workspace", "name"), RuleSerializer, Rule.objects.all, delete_rule),
     Kind("prices", ("provider", "model", "valid_from"), PriceSerializer, Price.objects.all, delete_price),

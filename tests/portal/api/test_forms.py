@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from alerts.models import Channel, Rule, Runbook
+from alerts.models import Channel, Rule, Runbook, Schedule
 from alerts.rules.edits import RuleEdit, update_rule
 from alerts.runbooks.edits import save_version
 from tests.people import People, browser_of
@@ -24,6 +24,7 @@ FORMS = {
         "/prices/{prices}/",
         {"provider": "p", "model": "m", "input_usd": "5", "output_usd": "6", "valid_from": "2026-01-01 00:00"},
     ),
+    "schedule": ("/on-call/schedules/{schedules}/edit/", {"name": "support", "time_zone": "Asia/Tokyo"}),
     "budget": ("/cost/budgets/{budgets}/", {"team": "payments", "limit_usd": "77", "period": "day"}),
 }
 
@@ -42,6 +43,8 @@ def meanwhile(kind: str, world: World) -> None:
         save_version(runbook, "Meanwhile", by=None, now=timezone.now())
     elif kind == "price":
         Price.objects.filter(pk=world.places["prices"]).update(output_usd=9)
+    elif kind == "schedule":
+        Schedule.objects.filter(pk=world.places["schedules"]).update(time_zone="Europe/Berlin")
     else:
         Budget.objects.filter(pk=world.places["budgets"]).update(limit_usd=9)
 

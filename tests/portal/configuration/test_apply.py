@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from alerts.models import Channel, Rule, RuleChange, RuleGroup, Runbook
 from alerts.notify.encryption import decrypt
+from alerts.oncall.models import EscalationPolicy, Schedule
 from core.accounts.models import Workspace
 from core.api.managed import file_of
 from core.api.models import ManagedObject
@@ -40,6 +42,20 @@ channels:
     kind: webhook
     config: {url: {env: SHOP_URL}}
     severities: [critical]
+schedules:
+  - name: shop
+    workspace: shop
+    time_zone: Europe/Berlin
+    rotations:
+      - {people: [grace, ada], first_day: 2026-01-05, handover: "09:00", weekdays: [0, 1]}
+      - {people: [ada], first_day: 2026-01-05, handover: "18:00", shift_days: 1, begins: "18:00", ends: "06:00"}
+escalation_policies:
+  - name: shop
+    workspace: shop
+    steps:
+      - {targets: ["schedule:shop"]}
+      - {delay_seconds: 600, severities: [critical], targets: ["person:ada", "channel:#shop"]}
+    repeats: 2
 rules:
   - name: ShopSlow
     workspace: shop
@@ -61,6 +77,8 @@ ENVIRON = {"SHOP_URL": "https://hooks.example.org/secret"}
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A file with one of each kind."""
+    for name in ("ada", "grace"):
+        User.objects.create_superuser(name)
     path = tmp_path / "shop.yaml"
     path.write_text(FILE)
     return path
@@ -77,6 +95,8 @@ ALL = [
     "+ rule_groups shop",
     "+ runbooks shop-slow",
     "+ channels shop/#shop",
+    "+ schedules shop/shop",
+    "+ escalation_policies shop/shop",
     "+ rules shop/ShopSlow",
     "+ prices openai/gpt-x/2026-01-01T00:00:00+00:00",
     "+ budgets shop/shop",
@@ -156,7 +176,7 @@ def test_export_and_apply_are_a_round_trip_without_loss(file: Path, tmp_path: Pa
     bring(file)
     first = written()
     assert "hooks.example.org" not in first
-    for model in (Rule, RuleGroup, Channel, Runbook, Price, Budget):
+    for model in (EscalationPolicy, Schedule, Rule, RuleGroup, Channel, Runbook, Price, Budget):
         model._default_manager.all().delete()
     Workspace.objects.filter(slug="shop").delete()
     (tmp_path / "all.yaml").write_text(first)
@@ -167,6 +187,28 @@ def test_export_and_apply_are_a_round_trip_without_loss(file: Path, tmp_path: Pa
     assert apply(read([tmp_path / "all.yaml"]), {}, only_plan=True) == []
 
 
+def test_schedules_and_policies_are_kept_by_names_and_changed_where_they_differ(file: Path) -> None:
+    bring(file)
+    schedule, policy = Schedule.objects.get(name="shop"), EscalationPolicy.objects.get(name="shop")
+    people, channel = User.objects.in_bulk(field_name="username"), Channel.objects.get(name="#shop")
+    rotations = list(schedule.rotations.order_by("position"))
+    assert [one.people for one in rotations] == [[people["grace"].pk, people["ada"].pk], [people["ada"].pk]]
+    assert [step["targets"] for step in policy.steps] == [
+        [f"schedule:{schedule.pk}"],
+        [f"person:{people['ada'].pk}", f"channel:{channel.pk}"],
+    ]
+    file.write_text(FILE.replace("[grace, ada]", "[ada, grace]").replace("delay_seconds: 600", "delay_seconds: 300"))
+    assert bring(file) == ["~ schedules shop/shop", "~ escalation_policies shop/shop"]
+    assert schedule.rotations.order_by("position")[0].people == [people["ada"].pk, people["grace"].pk]
+    for wrong, reason in (("person:nobody", "there is no person"), ("team:x", "write schedule:")):
+        file.write_text(FILE.replace("person:ada", wrong))
+        with pytest.raises(FileError, match=reason):
+            bring(file)
+    file.write_text("")
+    assert "- escalation_policies shop/shop" in bring(file, prune=True)
+    assert not Schedule.objects.exists()
+
+
 def test_the_command_exits_with_2_when_something_would_change(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,10 +216,10 @@ def test_the_command_exits_with_2_when_something_would_change(
     with pytest.raises(SystemExit) as ended:
         call_command("apply", str(file), "--plan")
     assert ended.value.code == 2
-    assert capsys.readouterr().out.endswith("7 of 7 would change.\n")
+    assert capsys.readouterr().out.endswith("9 of 9 would change.\n")
     call_command("apply", str(file.parent))
     call_command("apply", str(file), "--plan")
-    assert capsys.readouterr().out.endswith("0 of 7 would change.\n")
+    assert capsys.readouterr().out.endswith("0 of 9 would change.\n")
     call_command("export")
     assert "ShopSlow" in capsys.readouterr().out
     with pytest.raises(CommandError, match="cannot be read"):
@@ -191,6 +233,8 @@ def test_pages_warn_before_a_thing_of_a_file_is_edited(file: Path) -> None:
     price, budget = Price.objects.get(model="gpt-x"), Budget.objects.get(team="shop")
     assert file_of(rule) == str(file)
     paths = [f"/rules/{rule.pk}/", f"/channels/{channel.pk}/edit/", "/runbooks/shop-slow/edit/"]
+    schedule, policy = Schedule.objects.get(name="shop"), EscalationPolicy.objects.get(name="shop")
+    paths += [f"/on-call/schedules/{schedule.pk}/edit/", f"/on-call/policies/{policy.pk}/"]
     for path in [*paths, f"/prices/{price.pk}/", f"/cost/budgets/{budget.pk}/"]:
         assert f"<code>{file}</code>" in admin.get(path).content.decode(), path
     other = Rule.objects.exclude(name="ShopSlow").first()
