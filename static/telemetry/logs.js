@@ -1,8 +1,6 @@
-// Logs: live tail puts new lines above the others, and stops when one scrolls away from them. "Share" copies the
-// address with fixed times.
+// Logs: live tail puts new lines above the others, and stops when one scrolls away from them.
 const lines = document.getElementById("log-lines"),
-  button = document.getElementById("tail"),
-  share = document.getElementById("share");
+  button = document.getElementById("tail");
 const EVERY = 2000,
   MAX_LINES = 500;
 let timer = 0,
@@ -59,19 +57,4 @@ addEventListener(
 );
 addEventListener("keydown", ({ key }) => {
   if (on() && ["ArrowDown", "PageDown", "End"].includes(key)) set(false, "Live tail stopped: go on");
-});
-
-// What is shared shows the same lines later too: a range that ends now becomes fixed times.
-share?.addEventListener("click", async () => {
-  const url = new URL(location);
-  const [from, to] = [document.getElementById("range-from"), document.getElementById("range-to")].map(
-    (input) => input?.dataset.ms,
-  );
-  if (from && to && !url.searchParams.has("from")) {
-    url.searchParams.delete("range");
-    url.searchParams.set("from", from);
-    url.searchParams.set("to", to);
-  }
-  await navigator.clipboard?.writeText(url.href);
-  share.textContent = "Address copied";
 });

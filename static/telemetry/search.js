@@ -1,5 +1,6 @@
 // The search bar of traces and logs: it completes the values of a filter whose name is typed, and keeps views of the
-// page in this browser; shared ones are the server's.
+// page in this browser; shared ones are the server's. "Share" copies
+// the address with fixed times.
 const input = document.getElementById("search-add");
 const list = document.getElementById("search-names");
 const views = document.getElementById("own-views");
@@ -75,3 +76,20 @@ views.querySelector("form").addEventListener("submit", (event) => {
 });
 views.hidden = false;
 show();
+
+// -- sharing
+const share = document.getElementById("share");
+// What is shared shows the same later too: a range that ends now becomes fixed times.
+share.addEventListener("click", async () => {
+  const url = new URL(location);
+  const [from, to] = [document.getElementById("range-from"), document.getElementById("range-to")].map(
+    (input) => input?.dataset.ms,
+  );
+  if (from && to && !url.searchParams.has("from")) {
+    url.searchParams.delete("range");
+    url.searchParams.set("from", from);
+    url.searchParams.set("to", to);
+  }
+  await navigator.clipboard?.writeText(url.href);
+  share.textContent = "Address copied";
+});

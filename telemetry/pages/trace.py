@@ -100,6 +100,7 @@ def page(request: HttpRequest, trace_id: str) -> HttpResponse:
         "around": times_around(trace),
         "counts": trace_context.counts_of(trace),
         "slower": trace_context.next_slower(trace, scope.slugs),
+        "previous": trace_context.previous(trace, scope.slugs),
     }
     return render(request, "telemetry/trace.html", context)
 

@@ -4,6 +4,7 @@ read_span(trace, span_id)            one span of a trace that was read
 record_of(event_id, start, end)      the usage record that a span became, or None
 counts_of(trace)                     how many lines were logged in it, and how many usage records name it
 records_of_trace(trace_id, slugs)    the usage records that name a trace, also where sampling did not keep it
+previous(trace, slugs)               the trace of the same root before this one
 next_slower(trace, slugs)            the next slower trace of the same root
 alike(trace, slugs)                  traces of the same root, to compare it with
 """
@@ -147,6 +148,21 @@ def next_slower(trace: TraceRow, slugs: frozenset[str] | None) -> str:
             f"SELECT t.trace_id FROM telemetry_trace t WHERE {where} AND t.start BETWEEN %s AND %s AND t.root_name = %s"  # noqa: S608 - only names of our own; values are parameters
             " AND t.root_service = %s AND t.duration > %s ORDER BY t.duration, t.trace_id LIMIT 1",
             given,
+        )
+        found = cursor.fetchone()
+    return "" if found is None else found[0].hex
+
+
+def previous(trace: TraceRow, slugs: frozenset[str] | None) -> str:
+    """The id of the trace of the same root, within a day, that began last before this one; empty where there is
+    none."""
+    values: list[Any] = []
+    where = visible("t", slugs, values)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT t.trace_id FROM telemetry_trace t WHERE {where} AND t.start >= %s AND t.start < %s"  # noqa: S608 - only names of our own; values are parameters
+            " AND t.root_name = %s AND t.root_service = %s ORDER BY t.start DESC, t.trace_id LIMIT 1",
+            [*values, trace.start - _DAY, trace.start, trace.root_name, trace.root_service],
         )
         found = cursor.fetchone()
     return "" if found is None else found[0].hex

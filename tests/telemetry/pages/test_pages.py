@@ -153,6 +153,16 @@ def test_tabs_count_and_the_cost_is_split_by_agent_and_model(demo: int, admin: C
     assert f"/traces/{trace}/?span={span.span_id}" in answer.content.decode()
 
 
+def test_a_trace_leads_to_the_one_before_it_and_the_next_slower_one(demo: int, admin: Client) -> None:
+    found = rows("SELECT trace_id, duration FROM telemetry_trace WHERE root_name = 'answer-ticket' ORDER BY start")
+    (before, _), (trace, took) = found[3:5]
+    slower = min((one for one in found if one[1] > took), key=lambda one: one[1])
+    page = text(admin, f"/traces/{trace.hex}/?range=1h")
+    assert f'href="/traces/{before.hex}/?range=1h">← Previous' in page
+    assert f'href="/traces/{slower[0].hex}/?range=1h">Next slower →' in page
+    assert "← Previous" not in text(admin, f"/traces/{found[0][0].hex}/")
+
+
 def test_what_is_not_there_is_said(demo: int, admin: Client) -> None:
     trace = a_trace()
     assert "Still arriving" in text(admin, f"/traces/{trace}/?part=state")

@@ -169,7 +169,7 @@ def test_a_trace_of_2000_spans_is_read_whole_with_few_queries(
 ) -> None:
     trace = large_trace(2000)
     admin.get(f"/traces/{trace}/")
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         page = admin.get(f"/traces/{trace}/").content.decode()
     assert page.count('"step ') == 1999
     assert "Still arriving" in page
