@@ -35,9 +35,10 @@ from bench.telemetry_bodies import BATCH, body
 from core.accounts import keys
 from core.accounts.models import Workspace
 from telemetry.deciding import settle, waiting
-from telemetry.store import logs, partitions, traces
-from telemetry.store.logs import LogFilters
-from telemetry.store.traces import TraceFilters
+from telemetry.store import partitions
+from telemetry.store.reading import logs, traces
+from telemetry.store.reading.logs import LogFilters
+from telemetry.store.reading.traces import TraceFilters
 
 CLIENTS, ROUNDS, BATCHES = 2, 5, 30  # batches per round and client
 MAX_SECONDS = 0.3

@@ -14,7 +14,7 @@ from alerts.evidence.origins import counted_by, origin_window
 from alerts.models import Alert
 from alerts.notify.transports.contract import TraceLine
 from core.ui import numbers
-from telemetry.store.traces import Sort, TraceFilters, TraceRow, find_traces
+from telemetry.store.reading.traces import Sort, TraceFilters, TraceRow, find_traces
 from usage.catalog import Family
 
 SHOWN = 3

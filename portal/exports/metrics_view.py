@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from alerts.evaluation.metrics import RuleCollector
 from portal.exports import web_processes
 from portal.exports.last_numbers import Numbers, read
-from telemetry.store import exemplars
+from telemetry.store.reading import exemplars
 from telemetry.store.sampling_metrics import SamplingCollector
 from usage.ingest import spool
 from usage.ingest.node import NodeCollector

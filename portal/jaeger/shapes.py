@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from telemetry.store.traces import Span, Trace
+from telemetry.store.reading.traces import Span, Trace
 
 KINDS = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
 STATUS = {1: "OK", 2: "ERROR"}

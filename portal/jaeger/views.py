@@ -17,8 +17,8 @@ from portal.jaeger import shapes
 from portal.promapi.caller import workspaces_of
 from portal.promapi.responses import STATUS, Failed
 from telemetry.pages.chips import number
-from telemetry.store import trace_catalog
-from telemetry.store.traces import TraceFilters, find_traces
+from telemetry.store.reading import trace_catalog
+from telemetry.store.reading.traces import TraceFilters, find_traces
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 200
 LOOKBACK = timedelta(hours=1)

@@ -10,7 +10,7 @@ from typing import Any
 import promql
 from promql import syntax
 from promql.labels import matches_all
-from telemetry.store.exemplars import Exemplar, exemplars, has_exemplars
+from telemetry.store.reading.exemplars import Exemplar, exemplars, has_exemplars
 from usage.catalog import BY_SERIES
 
 

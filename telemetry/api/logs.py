@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from telemetry.api.searches import PARAMETERS, Searched, understood
 from telemetry.pages.log_search import search_of
 from telemetry.pages.trace_search import times
-from telemetry.store.logs import find_logs
+from telemetry.store.reading.logs import find_logs
 
 
 class LogSerializer(serializers.Serializer[Any]):

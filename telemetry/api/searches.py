@@ -12,7 +12,7 @@ from rest_framework.utils.urls import replace_query_param
 
 from core.api.pages import MAX_PAGE_SIZE
 from telemetry.pages.chips import MAX_CHIPS, Chip, parse_all
-from telemetry.store.places import Place, place_of
+from telemetry.store.reading.places import Place, place_of
 from usage.api.boards import TIMES, Ranged
 
 PAGE_SIZE = 50

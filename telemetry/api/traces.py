@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from telemetry.api.searches import PARAMETERS, Searched, understood
 from telemetry.pages.exports import otlp_json
 from telemetry.pages.trace_search import search_of, times
-from telemetry.store.traces import TraceRow, newest_traces, read_trace
+from telemetry.store.reading.traces import TraceRow, newest_traces, read_trace
 
 
 class TraceSerializer(serializers.Serializer[Any]):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from telemetry.pages.waterfall import failed, type_of, waterfall
-from telemetry.store.traces import Trace, TraceRow
+from telemetry.store.reading.traces import Trace, TraceRow
 
 MAX_STEPS = 200
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from telemetry.store.traces import Span, Trace
+from telemetry.store.reading.traces import Span, Trace
 
 
 def otlp_json(trace: Trace) -> dict[str, Any]:

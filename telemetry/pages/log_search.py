@@ -1,4 +1,4 @@
-"""The search of logs: from the URL's chips to the filters of `telemetry.store.logs`."""
+"""The search of logs: from the URL's chips to the filters of `telemetry.store.reading.logs`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from telemetry.pages import patterns
 from telemetry.pages.chips import Chip
 from telemetry.store.ids import span_number, trace_uuid
-from telemetry.store.logs import LEVELS, LogFilters
+from telemetry.store.reading.logs import LEVELS, LogFilters
 
 HINT = "add a filter: a word, severity = warn, service = shop, tenant = acme, trace = id"
 NAMES = ("severity", "service", "trace", "span", "exception", "pattern")

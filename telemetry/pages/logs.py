@@ -30,9 +30,9 @@ from telemetry.pages.patterns import fold, patterns_of
 from telemetry.pages.span_detail import shown
 from telemetry.pages.trace_search import times
 from telemetry.pages.traces import ShownChip
-from telemetry.store import logs
-from telemetry.store.logs import LEVELS, Log
-from telemetry.store.places import Place, place_of
+from telemetry.store.reading import logs
+from telemetry.store.reading.logs import LEVELS, Log
+from telemetry.store.reading.places import Place, place_of
 
 SIZE, TAIL_SIZE, CONTEXT_LINES = 100, 200, 5
 DOWNLOAD_LINES, DOWNLOAD_PAGE = 100_000, 2_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.charts.figures import STACKED, Figure, bars, figure, time_axis
 from core.ui.time_range import TimeRange
-from telemetry.store.logs import Histogram
+from telemetry.store.reading.logs import Histogram
 
 BINS = 90
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from telemetry.store.logs import Short
+from telemetry.store.reading.logs import Short
 
 MAX_PATTERNS = 40
 _PARTS = (

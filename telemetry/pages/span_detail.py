@@ -15,9 +15,9 @@ from django.urls import reverse
 from telemetry.counting.reasons import WAITING, sentence
 from telemetry.pages.chips import is_trace_id
 from telemetry.pages.waterfall import failed, first_token, type_of
-from telemetry.store import logs, trace_context
-from telemetry.store.trace_context import Record
-from telemetry.store.traces import Span, TraceRow
+from telemetry.store.reading import logs, trace_context
+from telemetry.store.reading.trace_context import Record
+from telemetry.store.reading.traces import Span, TraceRow
 from usage.records.pricing import Band, rate_of
 
 MAX_LOGS, MAX_EVENTS, SHOWN_ATTRIBUTES = 50, 50, 12

@@ -18,9 +18,9 @@ from telemetry.pages import comparison, span_detail, trace_cost
 from telemetry.pages.addresses import kept
 from telemetry.pages.exports import otlp_json
 from telemetry.pages.waterfall import Waterfall, failed, rows_json, waterfall, where_time_went
-from telemetry.store import trace_context, trace_stats
-from telemetry.store.trace_catalog import by_ids
-from telemetry.store.traces import Trace, TraceRow, read_content, read_trace
+from telemetry.store.reading import trace_context, trace_stats
+from telemetry.store.reading.trace_catalog import by_ids
+from telemetry.store.reading.traces import Trace, TraceRow, read_content, read_trace
 
 # A trace whose last span came so short ago may get more of them: exporters send every few seconds.
 ARRIVING = timedelta(seconds=30)

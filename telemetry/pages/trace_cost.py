@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from telemetry.pages.waterfall import Row
-from telemetry.store.traces import Span
+from telemetry.store.reading.traces import Span
 
 DEAREST = 20
 

@@ -1,4 +1,4 @@
-"""The search of traces: from the URL's chips to the filters of `telemetry.store.traces`."""
+"""The search of traces: from the URL's chips to the filters of `telemetry.store.reading.traces`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from core.ui.time_range import TimeRange
 from telemetry.pages.chips import Chip, number
-from telemetry.store.traces import FACETS, TraceFilters
+from telemetry.store.reading.traces import FACETS, TraceFilters
 
 RANGES = ("duration", "tokens", "cost")
 STATUS = {"error": True, "ok": False, "success": False}

@@ -21,8 +21,9 @@ from telemetry.pages import saved_views, traces_figure
 from telemetry.pages.addresses import address, kept, own_fields
 from telemetry.pages.chips import Chip, is_trace_id, parse, parse_all
 from telemetry.pages.trace_search import HINT, RANGES, Search, search_of, times, without_duration
-from telemetry.store import sampling, trace_stats
-from telemetry.store.traces import FACETS, Sort, TraceRow, find_traces
+from telemetry.store import sampling
+from telemetry.store.reading import trace_stats
+from telemetry.store.reading.traces import FACETS, Sort, TraceRow, find_traces
 
 SIZE, MAX_PAGES, CSV_ROWS = 25, 400, 10_000
 DEFAULT_RANGE = "6h"

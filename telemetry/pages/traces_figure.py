@@ -11,7 +11,7 @@ from django.urls import reverse
 from core.charts.figures import Figure, figure, time_axis
 from core.ui import numbers
 from core.ui.time_range import TimeRange
-from telemetry.store.trace_stats import Dot
+from telemetry.store.reading.trace_stats import Dot
 
 SHORTEST = 1e-4
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from telemetry.store.traces import Span
+from telemetry.store.reading.traces import Span
 
 ERROR = 2
 # OpenTelemetry's kinds of spans that serve what another service asked for.

@@ -11,8 +11,8 @@ from typing import Any
 from django.db import connection
 
 from core.process_cache import ProcessCache
+from telemetry.store.reading.traces import visible
 from telemetry.store.span_rows import storable
-from telemetry.store.traces import visible
 
 NOTE_AGAIN = 60.0
 MAX_NAMES = 1_000  # of a workspace

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django import template
 
 from telemetry.pages.logs import log_url, pattern_of
-from telemetry.store.logs import Log
+from telemetry.store.reading.logs import Log
 
 register = template.Library()
 

@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from core.accounts import keys
 from core.accounts.models import Workspace
 from telemetry.deciding import settle, waiting
-from telemetry.store import sampling, traces
+from telemetry.store import sampling
+from telemetry.store.reading import traces
 from tests.records import NOW, measures, rows, scalar, settle_all
 from tests.telemetry.conftest import BODIES, JSON, Configure, Exporter
 from tests.telemetry.otlp.test_protocol import chat, request

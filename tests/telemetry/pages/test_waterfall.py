@@ -15,7 +15,7 @@ from telemetry.pages.log_search import search_of
 from telemetry.pages.patterns import fold
 from telemetry.pages.waterfall import COLUMNS, rows_json, waterfall
 from telemetry.samples.demo_executions import Execution, Hour, body_of
-from telemetry.store.traces import Span
+from telemetry.store.reading.traces import Span
 from tests.records import NOW, scalar
 from usage.samples import demo
 

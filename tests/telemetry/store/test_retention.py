@@ -7,7 +7,7 @@ from core.pg.partitions import ensure
 from telemetry.store import partitions, retention
 from tests.records import NOW, rows
 from tests.telemetry.conftest import Configure
-from tests.telemetry.store.test_reading import log, span, trace
+from tests.telemetry.store.reading.test_reading import log, span, trace
 
 
 def test_old_days_go_by_their_partitions_each_signal_by_its_own_retention(

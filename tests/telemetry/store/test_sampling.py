@@ -10,7 +10,7 @@ from telemetry.store import sampling
 from telemetry.store.sampling_metrics import SamplingCollector
 from tests.records import NOW, measures, rows, scalar
 from tests.telemetry.conftest import Configure, Exporter
-from tests.telemetry.store.test_reading import span, trace
+from tests.telemetry.store.reading.test_reading import span, trace
 
 LATER = NOW + timedelta(hours=1)
 

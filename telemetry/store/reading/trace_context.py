@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from telemetry.store.ids import span_hex, span_number, trace_uuid
-from telemetry.store.traces import SPAN_COLUMNS, TRACE_COLUMNS, Span, TraceRow, load, trace_row, visible
+from telemetry.store.reading.traces import SPAN_COLUMNS, TRACE_COLUMNS, Span, TraceRow, load, trace_row, visible
 
 MAX_RECORDS, MAX_ALIKE, MAX_COUNTED = 500, 12, 1_000
 _DAY = timedelta(days=1)

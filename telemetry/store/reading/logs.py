@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from telemetry.store.ids import span_hex, span_number, trace_uuid
-from telemetry.store.places import Place
-from telemetry.store.traces import load, visible
+from telemetry.store.reading.places import Place
+from telemetry.store.reading.traces import load, visible
 
 # The lowest severity number of each level, as OpenTelemetry numbers them.
 LEVELS = {"trace": 1, "debug": 5, "info": 9, "warn": 13, "error": 17, "fatal": 21}

@@ -22,7 +22,7 @@ import msgspec
 from django.db import connection
 
 from telemetry.store.ids import span_hex, span_number, trace_uuid
-from telemetry.store.places import Place
+from telemetry.store.reading.places import Place
 
 # What a trace may be filtered by with `TraceFilters.facets`: the names of its facets.
 FACETS = (

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from telemetry.store.ids import trace_uuid
-from telemetry.store.traces import visible
+from telemetry.store.reading.traces import visible
 from usage.catalog import Family
 from usage.series import exposition
 

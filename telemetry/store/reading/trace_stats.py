@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from telemetry.store.traces import FACETS, TraceFilters, TraceRow, conditions, visible
+from telemetry.store.reading.traces import FACETS, TraceFilters, TraceRow, conditions, visible
 
 MAX_TRACES = 20_000
 MAX_COUNTED = 10_000

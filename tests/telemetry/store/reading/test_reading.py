@@ -10,8 +10,9 @@ from django.db import connection
 
 from core.accounts.models import Workspace
 from core.pg.partitions import ensure
-from telemetry.store import logs, partitions, traces
+from telemetry.store import partitions
 from telemetry.store.ids import span_number, trace_uuid
+from telemetry.store.reading import logs, traces
 from tests.records import NOW
 
 ALL = frozenset({"production"})

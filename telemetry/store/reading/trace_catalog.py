@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from telemetry.store.ids import is_trace_id, trace_uuid
-from telemetry.store.traces import (
+from telemetry.store.reading.traces import (
     MAX_SPANS,
     SPAN_COLUMNS,
     TRACE_COLUMNS,
