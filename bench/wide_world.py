@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from alerts.models import Alert, Rule, State
 from core.pg.partitions import ensure
 from usage.catalog import CALL_BUCKETS, KINDS, TOOL_BUCKETS
 from usage.models import Dimension
-from usage.store import downsampling, partitions
+from usage.store import chunks, downsampling, partitions
 
 DAY, MONTH = 86_400, 30 * 86_400
 TEMPLATES = 64
 COMPONENTS = 5
 WORKSPACE = "wide"
+RULE = "LLMUsageIngestionFailuresCritical"  # whose alerts are open
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def fill(world: World) -> int:
     _fill("tool_call", tool_labels(world), TOOL_BUCKETS, end)
     while downsampling.downsample(timezone.now()):
         pass
+    _chunk_hours(end)
     _fire(world, end)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
@@ -150,9 +152,17 @@ def _fill(kind: str, labels: list[dict[str, str]], bounds: tuple[float, ...], en
         )
 
 
+def _chunk_hours(end: int) -> None:
+    """The chunks of the hours that were written with SQL."""
+    first = (end - MONTH) // 3600
+    with transaction.atomic(), connection.cursor() as cursor:
+        for hour in range(first, (end - DAY) // 3600):
+            chunks.write(cursor, dt.datetime.fromtimestamp(hour * 3600, dt.UTC), chunks.HOURS)
+
+
 def _fire(world: World, end: int) -> None:
     """Open alerts of the shipped rule that watches models, twelve of them firing."""
-    rule = Rule.objects.get(name="LLMUsageIngestionFailuresCritical")
+    rule = Rule.objects.get(name=RULE)
     Alert.objects.all().delete()
     at = dt.datetime.fromtimestamp(end, dt.UTC)
     Alert.objects.bulk_create(

@@ -20,6 +20,8 @@ POINTS = 350
 RESOLUTION = 15 * SECOND
 # From here on 5-minute rollups answer, if the window of a rate is a quarter of an hour or more (see usage.series.grid).
 LONG = 12 * HOUR
+# From here on hours do, if it is three hours or more.
+DAYS = 3 * DAY
 
 # Steps of charts, so that points fall on round times and on the borders of rollups.
 _STEPS = tuple(
@@ -56,7 +58,8 @@ class TimeRange:
     def rate_window(self, step_ms: int) -> str:
         """What `$__rate_interval` stands for: no shorter than the step, and long enough for coarse rollups over a long
         range."""
-        return duration(max(5 * MINUTE if self.span_ms < LONG else 15 * MINUTE, step_ms))
+        shortest = 5 * MINUTE if self.span_ms < LONG else 15 * MINUTE if self.span_ms < DAYS else 3 * HOUR
+        return duration(max(shortest, step_ms))
 
     @property
     def window(self) -> str:

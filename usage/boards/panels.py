@@ -34,8 +34,13 @@ def folded(panel: Panel, source: Source, time_range: TimeRange) -> Source:
 
 
 def evaluate(panel: Panel, source: Source, time_range: TimeRange) -> list[Result]:
-    """The answers to the panel's queries, in their order: over the range, for a matrix at its end. Raises
-    promql.PromQLError."""
+    """The answers to the panel's queries, in their order, of one state of the data: over the range, for a matrix at its
+    end. Raises promql.PromQLError."""
+    with promql.snapshot_of(source) as state:
+        return _evaluate(panel, state, time_range)
+
+
+def _evaluate(panel: Panel, source: Source, time_range: TimeRange) -> list[Result]:
     step = time_range.step_for(panel.points) if panel.points else time_range.step_ms
     window = time_range.rate_window(step)
     queries = [expand(query.expr, window, time_range.window) for query in panel.queries]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from django.conf import settings
@@ -30,6 +31,7 @@ from usage.series.reading import Counters, Reading, Tables, read_tables
 from usage.series.summed import Summation, Windows, groups_of, joined, with_bounds
 
 MAX_CELLS = 60_000_000
+MAX_INCREASES = 4  # remembered in a snapshot
 # Functions that look at differences only: where the counter stood before the range does not matter to them. To rate and
 # increase it does: they do not extrapolate a counter to before it was 0.
 DIFFERENCES = frozenset({"irate", "idelta", "delta", "deriv", "changes", "resets"})
@@ -75,6 +77,8 @@ class Snapshot:
     def __init__(self, cursor: CursorWrapper, workspaces: frozenset[str] | None, now: float | None) -> None:
         self._cursor, self._workspaces, self._now = cursor, workspaces, now
         self._tables: dict[int, Tables] = {}
+        # Quantiles of one histogram, and a rate beside an increase, are made of the same sums.
+        self._increases: dict[SumNeed, Block | None] = {}
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> list[Block]:
         """See PostgresSource."""
@@ -103,6 +107,20 @@ class Snapshot:
     def summed(self, need: SumNeed) -> Block | None:
         """See PostgresSource. None for what is no counter, for several metrics at once,
         and where `le` is summed over."""
+        increase = replace(need, func="increase")
+        if increase in self._increases:
+            found = self._increases[increase]
+        else:
+            found = self._increase(increase)
+            while len(self._increases) >= MAX_INCREASES:
+                del self._increases[next(iter(self._increases))]
+            self._increases[increase] = found
+        if found is None:
+            return None
+        values = found.values / (need.range_ms / 1000) if need.func == "rate" else found.values.copy()
+        return Block(found.labels, found.times, values, None if found.present is None else found.present.copy())
+
+    def _increase(self, need: SumNeed) -> Block | None:
         now = int(self._now if self._now is not None else time.time())
         named, others = split_name(need.matchers)
         name = named[0].value if len(named) == 1 and named[0].op == "=" else ""
@@ -132,8 +150,6 @@ class Snapshot:
             present = np.zeros(values.shape, dtype=bool)
             values[:, windows.of_step] = found[0].reshape(len(labels), -1)
             present[:, windows.of_step] = np.repeat(found[1], len(bounds) or 1, axis=0)
-            if need.func == "rate":
-                values /= window
             blocks.append(Block(labels, need.times, values, present))
         return joined(blocks) or nothing
 

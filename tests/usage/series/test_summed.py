@@ -137,3 +137,19 @@ def test_rules_that_differ_in_their_sums_only_share_one_state(sender: Sender) ->
         again = promql.instant(f"{query} > 0", shared, at)
     assert len(asked) == 0
     assert again.values.tolist() == first.values.tolist()
+
+
+def test_the_sums_of_a_snapshot_are_read_once_for_all_that_is_made_of_them(sender: Sender) -> None:
+    store(sender, random.Random(1), 2)
+    name = "llm_provider_request_seconds_bucket[10m]"
+    quantiles = [f"histogram_quantile({share}, sum by (le) (rate({name})))" for share in (0.5, 0.9)]
+    queries = [*quantiles, f"sum by (le) (increase({name}))"]
+    times = int(END.timestamp() * 1000) - 3_600_000, int(END.timestamp() * 1000), 300_000
+    source = PostgresSource(now=END.timestamp())
+    apart = [rows(promql.range(query, source, *times)) for query in queries]
+    with promql.snapshot_of(source) as state:
+        promql.range(queries[0], state, *times)
+        with CaptureQueriesContext(connection) as asked:
+            together = [rows(promql.range(query, state, *times)) for query in queries]
+    assert not asked.captured_queries
+    assert together == apart
