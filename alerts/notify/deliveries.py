@@ -80,12 +80,7 @@ def claim(channel_id: int, now: dt.datetime) -> Delivery | None:
         busy = Delivery.objects.filter(channel=channel, state=Delivery.State.SENDING, claimed_at__gt=now - CLAIM)
         if busy.exists():
             return None
-        next_one = (
-            _due(now)
-            .filter(channel=channel)
-            .order_by(F("digest").asc(nulls_last=True), "next_attempt_at", "id")
-            .first()
-        )
+        next_one = _next(channel, now)
         if next_one is None:
             return None
         digest = next_one.digest
@@ -105,7 +100,7 @@ def deliver(delivery: Delivery, clock: Callable[[], dt.datetime]) -> None:
     """Try once to send a claimed delivery, with its digest, and keep what came of it."""
     start = clock()
     channel, parts = delivery.channel, _parts(delivery)
-    moot = _moot(parts, channel)
+    moot = _moot(parts, channel, start)
     _settle([part for part in parts if part.pk in moot], Delivery.State.SKIPPED, start)
     parts = [part for part in parts if part.pk not in moot]
     if channel is None or not parts:
@@ -184,6 +179,13 @@ def _due(now: dt.datetime) -> QuerySet[Delivery]:
     )
 
 
+def _next(channel: Channel, now: dt.datetime) -> Delivery | None:
+    """What the channel is to send next; a digest that was begun comes first."""
+    due = _due(now).filter(channel=channel).order_by("next_attempt_at", "id")
+    begun = due.filter(digest__isnull=False).first() if channel.rate_limit is not None else None
+    return begun or due.first()
+
+
 def _whole(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
     """With what a message reads."""
     return deliveries.select_related("channel", "incident", "flip__alert__rule__runbook")
@@ -197,9 +199,9 @@ def _parts(delivery: Delivery) -> list[Delivery]:
     return list(_whole(ours).order_by("id"))
 
 
-def _moot(parts: Sequence[Delivery], channel: Channel | None) -> set[int]:
-    """Those that nobody needs any more: the channel is off, somebody took the incident, or it resolves what never
-    arrived there."""
+def _moot(parts: Sequence[Delivery], channel: Channel | None, now: dt.datetime) -> set[int]:
+    """Those that nobody needs any more: the channel is off, somebody took or snoozed the incident, or it resolves what
+    never arrived there."""
     if channel is None or not channel.enabled:
         return {part.pk for part in parts}
     quiet, endings = set(), []
@@ -207,7 +209,7 @@ def _moot(parts: Sequence[Delivery], channel: Channel | None) -> set[int]:
         incident = part.incident
         if incident is None:
             continue
-        is_taken = part.why in QUIET_WHEN_TAKEN and incident.acknowledged_at is not None
+        is_taken = part.why in QUIET_WHEN_TAKEN and (incident.acknowledged_at is not None or incident.is_snoozed(now))
         if is_taken or (part.why == Delivery.Why.ESCALATED and incident.closed_at is not None):
             quiet.add(part.pk)
         elif not part.firing:

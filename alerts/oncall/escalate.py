@@ -92,6 +92,9 @@ def lapse(incident_id: int, now: dt.datetime) -> None:
         fields = {"acknowledged_by": None, "acknowledged_at": None, "acknowledged_until": None, "news_at": now}
         if open_ones.update(**fields, flush_at=now):
             Escalation.objects.filter(incident=incident_id).update(next_at=now, step=0, round=0)
+            # What steps had queued before it was acknowledged is said anew by their being taken again.
+            queued = Delivery.objects.filter(incident=incident_id, why=Delivery.Why.ESCALATED)
+            queued.filter(state=Delivery.State.PENDING).update(state=Delivery.State.SKIPPED, finished_at=now)
             text = "it still fires, and nobody has said so again"
             IncidentEvent.objects.create(
                 incident_id=incident_id, kind=Kind.LAPSED, at=now, text=text, author_name=PORTAL

@@ -54,7 +54,7 @@ class RoutingForm(forms.Form):
         strip=False,
         label="Configuration",
         help_text="The format of Alertmanager's configuration file. Its receivers become channels; a channel that is "
-        "there is named by <code>portal_configs: [{channel: its name}]</code>.",
+        "there is named by portal_configs: [{channel: its name}].",
         widget=forms.Textarea(attrs={"rows": 32, "class": "mono", "spellcheck": "false"}),
     )
 

@@ -266,3 +266,32 @@ def test_a_policy_that_is_gone_ends_nothing_that_escalates() -> None:
     EscalationPolicy.objects.all().delete()
     night.run(400)
     assert len(night.notified()) == 3
+
+
+def pending_means(*, acknowledged_for: int = 0) -> tuple[Night, Delivery]:
+    """A night in which the second means of who is on call waits to ring."""
+    night = Night(acknowledged_for_seconds=acknowledged_for)
+    add_means(night.mara, "webhook", {"url": "https://hooks.example.org/"})
+    add_means(night.mara, "ntfy", {"topic": "mara"}, delay_seconds=600)
+    night.world.fire(0, "x", severity="warning")
+    night.run(100)
+    return night, Delivery.objects.get(channel_name="mara: ntfy", state="pending")
+
+
+def test_a_means_that_comes_later_does_not_ring_through_a_snooze() -> None:
+    night, later = pending_means()
+    actions.snooze(Incident.objects.get(), dt.timedelta(hours=1), by=night.mara, now=at(110))
+    delivery = claim(later.channel_id or 0, at(640))
+    assert delivery is not None
+    deliver(delivery, lambda: at(640))
+    later.refresh_from_db()
+    assert later.state == "skipped"
+
+
+def test_what_was_queued_before_an_acknowledgement_is_not_sent_once_it_lapses() -> None:
+    night, later = pending_means(acknowledged_for=300)
+    assert actions.acknowledge(Incident.objects.get(), by=night.mara, now=at(110))
+    night.run(420)
+    later.refresh_from_db()
+    assert later.state == "skipped"
+    assert Delivery.objects.filter(channel_name="mara: ntfy").exclude(pk=later.pk).count() == 1
