@@ -184,12 +184,12 @@ def test_a_killed_child_is_started_again_and_the_others_live_on(portal: LivePort
         below = killed.children(recursive=True)
         killed.kill()
         wait_until(lambda: not killed.is_running(), 30, "the end of the killed")  # noqa: B023 called in this turn
-        wait_until(lambda: ready(portal), 60, f"readiness after the kill of {word}")
+        wait_until(lambda: ready(portal), 120, f"readiness after the kill of {word}")
         wait_until(lambda: portal.leaders(word), 30, f"a new {word}")  # noqa: B023 called in this turn
         wait_until(lambda: gone(below), 30, f"the end of what {word} left")  # noqa: B023 called in this turn
         assert all(process.is_running() for process in others), portal.output
     done = datetime.now(UTC)
-    wait_until(lambda: evaluated_after(portal, done), 60, "a heartbeat after all that")
+    wait_until(lambda: evaluated_after(portal, done), 120, "a heartbeat after all that")
 
 
 def test_kill_of_the_supervisor_takes_all_along_and_the_next_start_recovers(
