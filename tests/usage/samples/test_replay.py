@@ -5,9 +5,11 @@ import io
 import json
 import re
 import shlex
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from alerts.rules.defaults import ensure_defaults
 from tests.alerts.groups import evaluate_group
 from tests.records import Sender, rows, scalar, settle_all
 from tests.servers import Answer, HttpServer
+from usage.management.commands import replay as command
 from usage.samples.replay.draw import LabelValues, durations, failures, seconds
 from usage.samples.replay.plan import Options, Plan, plan
 from usage.samples.replay.progress import Progress
@@ -258,12 +261,22 @@ def replay(live_server: LiveServer, sender: Sender, capsys: pytest.CaptureFixtur
     return run
 
 
+@pytest.fixture
+def within_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `--now` be no moment of a day's first hours: a call that a second replay moves to another day counts anew."""
+    now = time.time()
+    into_day = now % 86_400
+    at = now if into_day > 7_200 else now - into_day - 1
+    monkeypatch.setattr(command, "time", SimpleNamespace(time=lambda: at, sleep=time.sleep))
+
+
 def exported(client: Any, family: str) -> float:
     """The sum of a family on /metrics."""
     body = client.get("/metrics").content.decode()
     return sum(float(line.rsplit(" ", 1)[1]) for line in body.splitlines() if re.match(rf"{family}[{{ ]", line))
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_the_sample_of_the_tour_is_replayed_once(replay: Callable[..., str], sender: Sender) -> None:
     said = replay(SAMPLE, *COLUMNS, *LABELS, "--now", "--duration", "lognormal:1.2,0.5")
     assert said == "600 records sent in 2 receipts: 600 accepted, 0 duplicates, 0 rejected\n"
@@ -351,6 +364,7 @@ def rules(sender: Sender) -> None:
     ensure_defaults(apps.get_model)
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_a_real_trace_is_counted_to_the_token_and_only_once(
     replay: Callable[..., str], sender: Sender, trace: Path
 ) -> None:
