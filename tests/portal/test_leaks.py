@@ -106,6 +106,7 @@ def pages(people: People) -> list[Page]:
         "letter_id": places["dead-letters"],
         "key_id": places["keys"],
         "price_id": places["prices"],
+        "view_id": places["saved-views"],
         "trace_id": places["traces"],
         "span_id": "5f2d5f2d5f2d5f2d",
         "place": "none",
