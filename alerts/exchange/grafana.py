@@ -17,10 +17,10 @@ import promql
 from alerts.exchange.drafts import UNSAID_OF_GROUP, Drafts, GroupDraft, RuleDraft, whole_seconds
 from alerts.exchange.prometheus import annotations_of, labels_of
 from alerts.exchange.yaml_text import dump
-from alerts.models import Rule
+from alerts.models import Rule, WithoutData
 from alerts.routing.durations import write_duration
 from alerts.rulefiles.document import Document, FileError
-from alerts.rules.expression import expand
+from alerts.rules.expression import expand, split
 from promql import format_node
 from promql.parser.printer import format_matching
 from promql.syntax import Selector
@@ -58,6 +58,20 @@ KEPT = (
     "missing_series_evals_to_resolve",
     "notification_settings",
 )
+
+
+# What a rule does without data and when its query fails, in Grafana's words and in the portal's.
+STATES = {
+    "NoData": WithoutData.ALERT,
+    "Error": WithoutData.ALERT,
+    "Alerting": WithoutData.ALERT,
+    "OK": WithoutData.OK,
+    "KeepLast": WithoutData.KEEP,
+}
+WRITTEN_STATES = {WithoutData.OK: "OK", WithoutData.KEEP: "KeepLast", WithoutData.ALERT: "Alerting"}
+STATE_FIELDS = {"noDataState": "no_data", "execErrState": "on_error"}
+# By which comparison an alert ends that began by this one.
+UNLOADS = {"gt": "lt", "lt": "gt"}
 
 
 class NotUnderstood(ValueError):
@@ -175,8 +189,12 @@ def write(rules: Iterable[Rule]) -> str:
 
 def kept_of(rule: Rule) -> dict[str, Any]:
     """What an export says of the rule beyond what the portal knows."""
-    said = {"uid": uid_of(rule.name), "noDataState": "OK", "execErrState": "Error"}
-    return {**said, **rule.origin.get("grafana", {})}
+    said = {"uid": uid_of(rule.name), **rule.origin.get("grafana", {})}
+    for field, name in STATE_FIELDS.items():
+        # Grafana has two words for an alert: the file's own stays.
+        if STATES.get(said.get(field, "")) != getattr(rule, name):
+            said[field] = WRITTEN_STATES[getattr(rule, name)]
+    return said
 
 
 def _written(rule: Rule) -> dict[str, Any]:
@@ -186,7 +204,7 @@ def _written(rule: Rule) -> dict[str, Any]:
         "uid": kept["uid"],
         "title": rule.alert_name,
         "condition": "C",
-        "data": condition_nodes(expand(rule.expr, rule.threshold)),
+        "data": _nodes_of(rule),
         **({"dashboardUid": kept["dashboardUid"], "panelId": kept.get("panelId")} if "dashboardUid" in kept else {}),
         "noDataState": kept["noDataState"],
         "execErrState": kept["execErrState"],
@@ -198,6 +216,16 @@ def _written(rule: Rule) -> dict[str, Any]:
         # Labels are filled in from the environment too, annotations are not.
         "labels": {name: annotation(text).replace("$", "$$") for name, text in labels.items()},
     }
+
+
+def _nodes_of(rule: Rule) -> list[dict[str, Any]]:
+    """The rule's nodes; a recovery threshold stands in the last, where that compares the measured value itself."""
+    nodes = condition_nodes(expand(rule.expr, rule.threshold))
+    [condition] = nodes[-1]["model"]["conditions"]
+    kind = condition["evaluator"]["type"]
+    if rule.recovery_threshold is not None and kind in UNLOADS and condition["evaluator"]["params"] == [rule.threshold]:
+        condition["unloadEvaluator"] = {"type": UNLOADS[kind], "params": [rule.recovery_threshold]}
+    return nodes
 
 
 def is_query(nodes: list[Any], expr: str) -> bool:
@@ -271,7 +299,22 @@ def _read_rule(group: str, rule: Any) -> RuleDraft:
         enabled=str(rule.get("isPaused", "false")).lower() != "true",
         origin={"grafana": kept},
         nodes=list(rule["data"]),
+        judged=_judged(rule, nodes[wanted], expr),
     )
+
+
+def _judged(rule: dict[str, Any], condition: dict[str, Any], expr: str) -> dict[str, Any]:
+    """What the rule says of missing data, errors and recovery; missing data mean something to a comparison only."""
+    found: dict[str, Any] = {}
+    for field, name in STATE_FIELDS.items():
+        state = STATES.get(str(rule.get(field) or ""))
+        if state is not None and (name == "on_error" or split(expr) is not None):
+            found[name] = str(state)
+    model = condition.get("model") or {}
+    if model.get("type") == "threshold":
+        unload = model["conditions"][0].get("unloadEvaluator") or {}
+        found["recovery_threshold"] = float(_number(unload["params"][0])) if unload else None
+    return found
 
 
 def _template(text: str) -> str:
@@ -321,8 +364,9 @@ def _threshold(model: dict[str, Any], of: str) -> str:
     conditions = model.get("conditions") or []
     if len(conditions) != 1:
         raise NotUnderstood("a threshold needs one condition")
-    if conditions[0].get("unloadEvaluator"):
-        raise NotUnderstood("a recovery threshold (unloadEvaluator) is not taken over")
+    evaluator, unload = (conditions[0].get(name) or {} for name in ("evaluator", "unloadEvaluator"))
+    if unload and UNLOADS.get(str(evaluator.get("type"))) != unload.get("type"):
+        raise NotUnderstood("a recovery threshold (unloadEvaluator) must be on the other side of the threshold")
     return _compared(conditions[0].get("evaluator") or {}, of)
 
 

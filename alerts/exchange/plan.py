@@ -277,6 +277,7 @@ def _new(draft: RuleDraft, taken: set[str], runbooks: Mapping[str, Runbook]) -> 
         alerting["origin"] = draft.origin
     if draft.channel_kinds:
         alerting["channel_kinds"] = list(draft.channel_kinds)
+    alerting |= draft.judged
     edit = edits.RuleEdit(
         expr=expr,
         threshold=threshold,
@@ -309,6 +310,7 @@ def _changed(draft: RuleDraft, rule: Rule, runbooks: Mapping[str, Runbook]) -> R
     if "annotations" not in draft.unsaid and prometheus.annotations_of(rule) != draft.annotations:
         given["annotations"], runbook = _runbook(draft.annotations, runbooks)
         given |= {} if runbook is None else {"runbook": runbook}
+    given |= {name: value for name, value in draft.judged.items() if getattr(rule, name) != value}
     if draft.enabled is not None and rule.enabled != draft.enabled:
         given["enabled"] = draft.enabled
     if draft.origin not in ({}, rule.origin, {"grafana": grafana.kept_of(rule)}):

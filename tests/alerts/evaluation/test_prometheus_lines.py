@@ -9,7 +9,8 @@ import pytest
 
 import promql
 from alerts.evaluation.schedule import due_slots, shift_of
-from alerts.models import Alert, Rule, RuleGroup
+from alerts.models import Alert, Channel, Delivery, Rule, RuleGroup
+from alerts.notify.channels import create_channel
 from tests.alerts.groups import evaluate_group
 from tests.alerts.scripted_rules import DELAY, START, flip_lines, gauge, make_rule, minute, only_alert, run
 
@@ -113,6 +114,68 @@ def test_limit_exceeded_makes_the_rule_fail_and_clears_all_its_alerts() -> None:
     run(rule, gauge({"a": [9, 9], "b": [0, 9]}), 0, 1)
     assert health(rule) == ("err", "exceeded limit of 1 with 2 alerts")
     assert not Alert.objects.filter(state__in=["pending", "firing"]).exists()
+
+
+def sent(rule: Rule) -> list[tuple[float, str, float, float | None]]:
+    """Each queued message: its minute, what it tells first, and the `startsAt` and `endsAt` of its alert."""
+    rows = Delivery.objects.filter(alert__rule=rule).select_related("alert", "flip").order_by("id")
+    return [
+        (
+            number(one.flip.at),
+            one.lead_state,
+            number(one.alert.fired_at or START),
+            None if one.alert.ended_at is None else number(one.alert.ended_at),
+        )
+        for one in rows
+    ]
+
+
+def number(at: dt.datetime) -> float:
+    """A time in minutes since the start."""
+    return (at - START).total_seconds() / 60
+
+
+@pytest.fixture
+def channel(db: None) -> Channel:
+    """Somebody who hears of alerts."""
+    return create_channel("slack", "#all", {"url": "https://hooks.slack.com/services/T000/B000/x"})
+
+
+def test_sending_never_tells_of_what_is_pending(channel: Channel) -> None:
+    rule = make_rule(for_seconds=600)
+    run(rule, gauge({"a": [9, 9, 0]}), 0, 2)
+    assert flip_lines(rule) == ["0 a inactive>pending 9", "2 a pending>inactive 9"]
+    assert sent(rule) == []
+
+
+def test_sending_says_since_when_it_fires_not_since_when_its_condition_holds(channel: Channel) -> None:
+    rule = make_rule(for_seconds=120)
+    run(rule, gauge({"a": [9, 9, 9, 9]}), 0, 3)
+    assert sent(rule) == [(2, "firing", 2, None)]
+
+
+def test_sending_tells_the_end_of_what_fired_at_its_slot(channel: Channel) -> None:
+    rule = make_rule(for_seconds=60)
+    run(rule, gauge({"a": [9, 9, 9, 0]}), 0, 3)
+    assert [(at, state) for at, state, _, _ in sent(rule)] == [(1, "firing"), (3, "resolved")]
+    assert {(starts, ends) for _, _, starts, ends in sent(rule)} == {(1, 3)}
+
+
+def test_sending_nothing_at_a_failed_evaluation_and_here_nobody_forgets_the_alert_meanwhile(channel: Channel) -> None:
+    rule = make_rule()
+    source = gauge({"a": [9] * 12})
+    run(rule, source, 0, 0)
+    Rule.objects.update(expr="load > on (", threshold=None)
+    run(rule, source, 1, 10)
+    # Prometheus's receiver ends it after four intervals without a word; rows do not expire.
+    assert sent(rule) == [(0, "firing", 0, None)]
+    assert only_alert(rule).state == "firing"
+
+
+def test_sending_is_by_rows_so_here_what_still_fires_is_said_again_by_routing_alone(channel: Channel) -> None:
+    rule = make_rule()
+    run(rule, gauge({"a": [9] * 30}), 0, 29)
+    assert sent(rule) == [(0, "firing", 0, None)]
 
 
 def test_schedule_a_slot_is_a_multiple_of_the_interval_and_an_offset_by_hash_where_that_is_wanted(

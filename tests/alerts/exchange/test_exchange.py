@@ -268,3 +268,46 @@ def test_a_file_with_problems_is_imported_in_part_only_when_asked(capsys: pytest
 def test_an_unknown_workspace_is_named() -> None:
     with pytest.raises(CommandError, match="there is no workspace nowhere"):
         call_command("rules", "export", "--workspace", "nowhere")
+
+
+GRAFANA_JUDGED = """
+apiVersion: 1
+groups:
+- name: judged
+  folder: Ops
+  interval: 1m
+  rules:
+  - uid: u
+    title: Load
+    condition: C
+    noDataState: KeepLast
+    execErrState: Alerting
+    data:
+    - {refId: A, datasourceUid: prom1, model: {refId: A, expr: load, instant: true}}
+    - refId: C
+      datasourceUid: __expr__
+      model:
+        refId: C
+        type: threshold
+        expression: A
+        conditions:
+        - evaluator: {type: gt, params: [5]}
+          unloadEvaluator: {type: lt, params: [3]}
+"""
+
+
+def test_grafana_s_recovery_missing_data_and_errors_are_the_rule_s_both_ways() -> None:
+    imported(GRAFANA_JUDGED)
+    rule = Rule.objects.get(group__name="judged")
+    assert (rule.threshold, rule.recovery_threshold, rule.no_data, rule.on_error) == (5, 3, "keep", "alert")
+    assert not planned(GRAFANA_JUDGED).is_change
+    text = export.write(export.rules_of(None, ["judged"]), "grafana")
+    [written] = yaml.safe_load(text)["groups"][0]["rules"]
+    assert (written["noDataState"], written["execErrState"]) == ("KeepLast", "Alerting")
+    assert written["data"][-1]["model"]["conditions"][0]["unloadEvaluator"] == {"type": "lt", "params": [3]}
+    assert not planned(text).is_change
+    edits.update_rule(rule, edits.RuleEdit(no_data="ok", recovery_threshold=None), by=None, now=NOW)
+    assert planned(GRAFANA_JUDGED).rules[0].changes == {
+        "no_data": ["ok", "keep"],
+        "recovery_threshold": [None, 3.0],
+    }
