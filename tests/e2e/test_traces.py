@@ -158,10 +158,10 @@ def test_a_chart_s_point_leads_to_the_execution_its_logs_its_record_and_its_rece
 
     page.get_by_role("link", name="Records").click()
     expect(page.locator("tbody tr")).to_have_count(4)
-    page.locator("tbody tr", has_text="llm_call").first.get_by_role("link").click()
+    page.locator("tbody tr", has_text="llm_call").first.get_by_role("link").last.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Receipt")
-    page.get_by_role("link", name=trace[:8]).click()
-    expect(page).to_have_url(re.compile(f"/traces/{trace}/"))
+    page.get_by_role("link", name=trace[:8]).first.click()
+    expect(page).to_have_url(re.compile(f"/traces/{trace}/.*span=[0-9a-f]{{16}}"))
 
 
 def test_points_of_an_alert_s_chart_and_of_explore_lead_to_the_traces_behind_them(
