@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from django.core.paginator import Page, Paginator
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from alerts.incidents.branches import seen
@@ -78,17 +79,14 @@ class RouteRow:
         return min(len(self.route.path), 6)
 
 
-def incident_rows(workspaces: Collection[str] | None, *, is_open: bool, limit: int = SHOWN) -> list[IncidentRow]:
-    """Incidents with an alert that a reader of these workspaces may see, the newest first."""
-    return _rows(
-        visible_incidents(workspaces).filter(closed_at__isnull=is_open).order_by("-opened_at", "-id")[:limit],
-        workspaces,
-    )
-
-
-def open_count(workspaces: Collection[str] | None) -> int:
-    """How many are open."""
-    return visible_incidents(workspaces).filter(closed_at=None).count()
+def incident_page(
+    workspaces: Collection[str] | None, number: str | None, *, is_open: bool, size: int = SHOWN
+) -> tuple[list[IncidentRow], Page[Incident]]:
+    """A page of the incidents with an alert that a reader of these workspaces may see, the newest first, by its number
+    from the URL; and what leads to the others."""
+    found = visible_incidents(workspaces).filter(closed_at__isnull=is_open).order_by("-opened_at", "-id")
+    page = Paginator(found, size).get_page(number)
+    return _rows(list(page.object_list), workspaces), page
 
 
 def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: dt.datetime) -> IncidentDetail:

@@ -33,12 +33,16 @@ OVER = "It was taken by somebody else, or it is over."
 @login_required
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
-    """Open incidents, the worst first; then the newest closed ones."""
-    scope = permissions.scope_of(request.user, request.GET)
+    """Open incidents, the newest 200 of them, the worst first; then the newest closed ones. `open` and `page` lead to
+    the others."""
+    slugs = permissions.scope_of(request.user, request.GET).slugs
+    open_rows, open_pages = queries.incident_page(slugs, request.GET.get("open"), is_open=True, size=200)
+    closed_rows, pages = queries.incident_page(slugs, request.GET.get("page"), is_open=False)
     context = {
-        "open_rows": queries.worst(queries.incident_rows(scope.slugs, is_open=True, limit=200)),
-        "open_count": queries.open_count(scope.slugs),
-        "closed_rows": queries.incident_rows(scope.slugs, is_open=False),
+        "open_rows": queries.worst(open_rows),
+        "open_pages": open_pages,
+        "closed_rows": closed_rows,
+        "pages": pages,
     }
     return render(request, "alerts/incidents.html", context)
 

@@ -210,3 +210,15 @@ def test_an_operator_of_a_workspace_silences_its_alerts_only_and_routes_nothing(
     assert "production" not in text_of(stranger.get("/silences/"))
     assert browser.get("/notifications/edit/").status_code == 403
     assert browser.get("/notifications/alertmanager.yml").status_code == 403
+
+
+def test_the_list_of_incidents_has_pages(operator: Client) -> None:
+    world = World({"receiver": "a", "group_by": ["name"], "group_wait": "0s", "group_interval": "1s"})
+    names = [f"n{number}" for number in range(53)]
+    world.fire(0, *names)
+    world.resolve(10, *names[:52])
+    world.run(20)
+    first, second = operator.get("/incidents/"), operator.get("/incidents/?page=2")
+    assert (len(first.context["closed_rows"]), len(second.context["closed_rows"])) == (50, 2)
+    assert "Page 2 of 2" in text_of(second)
+    assert len(second.context["open_rows"]) == 1
