@@ -22,6 +22,7 @@ VISIBILITY_SECONDS = 2 * TASK_SECONDS
 # Name of an entry: task, every how many seconds.
 SCHEDULE: dict[str, tuple[str, float]] = {
     "heartbeat": ("portal.tasks.heartbeat", 10),
+    "say that rules are evaluated": ("portal.tasks.say_alive", 60),
     "drain spool": ("usage.tasks.drain_spool", 5),
     "downsample rollups": ("usage.tasks.downsample", 30),
     "measure budgets": ("usage.tasks.measure_budgets", 60),

@@ -47,6 +47,14 @@ class Alerts:
         unit="seconds",
         low=0,
     )
+    dead_man_url: str = setting(
+        "",
+        "An address that is called every minute while rules are evaluated in time, so that a service outside notices "
+        "when that stops. Empty: none.",
+        section="Alerts",
+        schemes=("http", "https"),
+        secret=True,
+    )
     email_url: str = setting(
         "",
         "SMTP server, `smtp://user:password@host:587?tls=starttls` (or smtps://). Empty: email cannot be sent.",
