@@ -15,6 +15,8 @@ from alerts.oncall.shifts import Shift, Span
 
 MAX_CHARACTERS = 300_000
 MAX_EVENTS = 500
+# A daily rule is unfolded from its beginning: one of the year 1 to hundreds of thousands of events.
+FIRST_YEAR = 2000
 # A rule that repeats within a day would unfold to millions.
 TOO_OFTEN = {"SECONDLY", "MINUTELY", "HOURLY"}
 
@@ -34,6 +36,7 @@ def read_calendar(text: str) -> icalendar.Calendar:
         events = found.walk("VEVENT")
         # Of time zones too: one that changed every second would be unfolded from its beginning.
         rules = [rule for part in found.walk() for rule in _listed(part.get("RRULE"))]
+        years = [event.decoded("DTSTART").year for event in events if event.get("DTSTART") is not None]
         oft = {str(name).upper() for rule in rules for name in _listed(rule.get("FREQ"))}
     except CalendarError:
         raise
@@ -41,6 +44,8 @@ def read_calendar(text: str) -> icalendar.Calendar:
         raise CalendarError(f"This is no calendar: {error}") from None
     if len(events) > MAX_EVENTS:
         raise CalendarError(f"A calendar may have {MAX_EVENTS} events, this one has {len(events)}.")
+    if min(years, default=FIRST_YEAR) < FIRST_YEAR:
+        raise CalendarError(f"An event may begin in the year {FIRST_YEAR} at the earliest.")
     if oft & TOO_OFTEN or any(rule.get("BYHOUR") or rule.get("BYMINUTE") or rule.get("BYSECOND") for rule in rules):
         raise CalendarError("An event may repeat once a day at the most.")
     return found

@@ -64,6 +64,10 @@ def test_events_repeat_and_whole_days_and_times_without_a_zone_are_of_the_schedu
         (calendar("DTSTART:20260302T090000Z\r\nSUMMARY:mara\r\nRRULE:FREQ=SECONDLY"), "once a day at the most"),
         (calendar("DTSTART:20260302T090000Z\r\nRRULE:FREQ=DAILY;BYSECOND=1,2,3"), "once a day at the most"),
         (calendar(*["DTSTART:20260302T090000Z"] * (MAX_EVENTS + 1)), "may have 500 events, this one has 501"),
+        (
+            calendar("DTSTART:00010101T090000Z\r\nSUMMARY:mara\r\nRRULE:FREQ=DAILY"),
+            "begin in the year 2000 at the earliest",
+        ),
         ("x" * (MAX_CHARACTERS + 1), "may have 300,000 characters"),
     ],
 )
