@@ -21,12 +21,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from core.accounts import permissions
 from core.accounts.models import ApiKey
 from core.ui import time_range as ranges
+from usage.catalog import KINDS
 from usage.ingest import pipeline
 from usage.ingest.dead_letters import discard, may_change_letter
 from usage.models import DeadLetter
 from usage.pages import ingestion_queries, receipts_figure
 from usage.pages.forms import ReceiptForm
 from usage.pages.ingestion_queries import ReceiptFilter
+from usage.pages.label_growth import LabelGrowth, label_growth
 
 
 def wanted_of(scope: permissions.Scope, time_range: ranges.TimeRange) -> ReceiptFilter:
@@ -62,12 +64,19 @@ def page(request: HttpRequest) -> HttpResponse:
         "rejected": sum(sums.rejected),
         "spool": ingestion_queries.spooled(),
         "letters": Paginator(ingestion_queries.dead_letters(scope.slugs), 20).get_page(request.GET.get("letters")),
-        "label_sets": ingestion_queries.label_sets(),
+        "label_sets": [(one, growth_of(one, scope)) for one in ingestion_queries.label_sets()],
         "base_url": settings.PORTAL.public_url,
         "may_operate": permissions.may_operate(request.user),
     }
     part = {"state": "usage/_ingestion_state.html", "receipts": "usage/_receipts.html"}.get(request.GET.get("part", ""))
     return render(request, part or "usage/ingestion.html", context)
+
+
+def growth_of(sets: ingestion_queries.LabelSets, scope: permissions.Scope) -> LabelGrowth | None:
+    """What makes the label sets of a kind many, where they are."""
+    if sets.state == "ok" or sets.kind not in KINDS:
+        return None
+    return label_growth(sets.kind, scope.slugs, timezone.now())
 
 
 @login_required

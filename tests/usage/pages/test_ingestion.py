@@ -149,8 +149,17 @@ def test_queries_stay_flat_as_receipts_and_letters_grow(people: People) -> None:
 def test_label_sets_past_their_bound_are_shown(people: People, configure: Callable[..., Config]) -> None:
     configure(dimensions_per_kind=2)
     send(caller_of(people.production), *(call(model=f"m{number}") for number in range(4)))
-    page = text_of(browser_of(people.owner).get("/ingestion/"))
+    answer = browser_of(people.owner).get("/ingestion/")
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text_of(answer)))
     assert "overflow" in page
+    assert "Most values: model, 2, such as m1 m0" in page
+    assert re.search(r"In the last hour label sets came with the key \S+ \(4\)", page)
+
+
+def test_what_makes_label_sets_many_is_not_told_to_strangers(people: People, configure: Callable[..., Config]) -> None:
+    configure(dimensions_per_kind=2)
+    send(caller_of(people.production), *(call(model=f"secret-{number}") for number in range(4)))
+    assert "secret-" not in text_of(browser_of(people.outsider).get("/ingestion/"))
 
 
 def test_a_dead_letter_shows_its_records_and_is_replayed_once(people: People) -> None:
