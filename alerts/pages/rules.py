@@ -51,15 +51,17 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def list_context(request: HttpRequest) -> dict[str, Any]:
-    """The rules by group."""
+    """The rules by group; for those who may change groups also the groups that have none yet."""
     found = queries.rule_list(permissions.scope_of(request.user, {}).slugs)
     groups = [(group, list(members)) for group, members in groupby(found, key=lambda rule: rule.group)]
-    now = timezone.now()
+    now, changer = timezone.now(), ownership.changer_of(request.user)
+    if changer.may(None):
+        groups += [(group, []) for group in RuleGroup.objects.filter(rules=None).order_by("name")]
     return {
         "groups": groups,
-        "changer": ownership.changer_of(request.user),
+        "changer": changer,
         "may_operate": permissions.may_operate(request.user),
-        "may_change_groups": ownership.changer_of(request.user).may(None),
+        "may_change_groups": changer.may(None),
         "now": now,
         "stalled": queries.stalled_groups(now),
     }

@@ -186,3 +186,12 @@ def test_what_is_typed_is_compared_with_the_saved_version(people: People) -> Non
     assert '<td>Only there</td><td class="num">0</td><td class="num">1</td>' in shown
     same = browser.post(page, {**typed, "threshold": "9"}, headers={"HX-Request": "true"}).content.decode()
     assert "Saved version" not in same
+
+
+def test_a_group_without_rules_is_listed_for_those_who_may_change_it(people: People) -> None:
+    group = RuleGroup.objects.create(name="still empty")
+    page = browser_of(people.admin).get("/rules/").content.decode()
+    assert f"/rules/groups/{group.pk}/" in page
+    assert "It has no rules yet." in page
+    outsider = browser_of(people.outsider).get("/rules/").content.decode()
+    assert "still empty" not in outsider
