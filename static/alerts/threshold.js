@@ -8,7 +8,7 @@ const rounded = (value, span) => Number(value.toFixed(Math.max(0, 2 - Math.floor
 
 const attach = (chart) => {
   const field = document.getElementById(chart.dataset.thresholdField);
-  if (!field || field.matches(":disabled") || chart.querySelector(".threshold-handle")) return;
+  if (!field || field.matches(":disabled") || chart.parentElement.querySelector(".threshold-handle")) return;
   const handle = document.createElement("div");
   handle.className = "threshold-handle";
   handle.tabIndex = 0;
@@ -20,8 +20,8 @@ const attach = (chart) => {
   let value = Number(chart.dataset.threshold);
 
   const place = () => {
-    handle.style.left = `${chart._fullLayout._size.l + 2}px`;
-    handle.style.top = `${axis()._offset + axis().l2p(value)}px`;
+    handle.style.left = `${chart.offsetLeft + chart._fullLayout._size.l + 2}px`;
+    handle.style.top = `${chart.offsetTop + axis()._offset + axis().l2p(value)}px`;
     handle.setAttribute("aria-valuenow", String(value));
   };
   const move = (wanted) => {
@@ -50,7 +50,8 @@ const attach = (chart) => {
     move(value + (STEPS[event.key] * (high - low)) / 100);
     say();
   });
-  chart.append(handle);
+  // Beside the chart and not in it: that is a picture to screen readers.
+  chart.after(handle);
   chart.on("plotly_afterplot", place);
   place();
   if (inUse) handle.focus();
