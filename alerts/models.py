@@ -129,6 +129,11 @@ class Channel(Owned):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def listed_name(self) -> str:
+        """What its messages are listed under, 100 characters at most. How a person is reached concerns nobody else."""
+        return self.name if self.person is None else f"a personal means of {self.person.get_username()}"[:100]
+
     def takes(self, severity: str) -> bool:
         """Whether messages of this severity come here."""
         return not self.severities or severity in self.severities

@@ -29,7 +29,7 @@ from alerts.oncall.schedules import eligible
 from alerts.queries import runbook_detail
 from alerts.routing.matchers import MatcherError, Matchers, parse_matchers, written
 from core.accounts.models import Workspace
-from core.accounts.ownership import changer_of
+from core.accounts.ownership import all_or, changer_of
 from core.api.errors import Conflict
 from core.api.fields import Texts
 from core.api.filters import Filters
@@ -50,6 +50,9 @@ class EventSerializer(serializers.ModelSerializer[IncidentEvent]):
 class IncidentSerializer(serializers.ModelSerializer[Incident]):
     """Alerts that are notified together."""
 
+    key = serializers.SerializerMethodField(
+        help_text="The place in the routing and the group's labels; empty for who does not see every workspace."
+    )
     group_labels = Texts(read_only=True)
     acknowledged_by: Any = serializers.SlugRelatedField(slug_field="username", read_only=True, allow_null=True)
     owner: Any = serializers.SlugRelatedField(slug_field="username", read_only=True, allow_null=True)
@@ -78,6 +81,10 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
             "events",
         )
         read_only_fields = fields
+
+    def get_key(self, incident: Incident) -> str:
+        """Its route's matchers may name workspaces."""
+        return incident.key if self.context["sees_all"] else ""
 
     @extend_schema_field(EventSerializer(many=True))
     def get_events(self, incident: Incident) -> Any:
@@ -152,8 +159,10 @@ class Incidents(mixins.RetrieveModelMixin, Growing[Incident]):
         return marked(found, self.slugs)
 
     def get_serializer_context(self) -> dict[str, Any]:
-        """With the caller's colleagues."""
-        return {**super().get_serializer_context(), "colleagues": colleagues(self.slugs)}
+        """With the caller's colleagues, and whether they see every workspace."""
+        slugs = self.slugs
+        reader = {"colleagues": colleagues(slugs), "sees_all": all_or(slugs) is None}
+        return {**super().get_serializer_context(), **reader}
 
     def to_change(self) -> Incident:
         """The incident, for an operator of its first alert's workspace. Raises PermissionDenied."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.http import Http404
@@ -16,8 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts.incidents import edits, routing_preview
-from alerts.incidents.alertmanager_file import editable_file
-from alerts.incidents.branches import branch_text, remove_branch
+from alerts.incidents.branches import remove_branch
 from alerts.incidents.models import Silence
 from alerts.incidents.policy import current_policy
 from alerts.incidents.simulation import compare
@@ -25,7 +25,10 @@ from alerts.routing.configuration import ConfigurationError
 from core.accounts import permissions
 from core.accounts.models import Workspace
 from core.accounts.ownership import changer_of
+from core.api.editions import Outdated, edition_of_text
+from core.api.errors import EditedMeanwhile
 from core.api.resources import Resource
+from core.api.schema import ETAG, IF_MATCH
 
 
 class BranchSerializer(serializers.Serializer[Any]):
@@ -95,18 +98,28 @@ class Routing(Resource[Any]):
         return workspace
 
     def answer(self, workspace: Workspace | None, left_out: Sequence[str] = ()) -> Response:
-        """What is in force now."""
-        text = branch_text(workspace) if workspace else editable_file(self.slugs)
-        return Response(RoutingSerializer({"workspace": workspace, "text": text, "left_out": left_out}).data)
+        """What is in force now, with its edition as ETag."""
+        text = routing_preview.text_in_force(workspace, self.slugs)
+        data = RoutingSerializer({"workspace": workspace, "text": text, "left_out": left_out}).data
+        return Response(data, headers={"ETag": f'"{edition_of_text(text)}"'})
 
-    @extend_schema(responses=ONE_ROUTING, operation_id="routing_retrieve")
+    @contextmanager
+    def editing(self, workspace: Workspace | None) -> Iterator[None]:
+        """Change the edition that the caller read. Raises EditedMeanwhile."""
+        try:
+            with routing_preview.editing(workspace, self.matched(), self.slugs):
+                yield
+        except Outdated:
+            raise EditedMeanwhile from None
+
+    @extend_schema(parameters=[ETAG], responses=ONE_ROUTING, operation_id="routing_retrieve")
     def list(self, request: Request) -> Response:
         """The routing in force, as it is for alerts of the caller's workspaces; with `workspace` that workspace's
         branch."""
         chosen = permissions.scope_of(self.actor, request.query_params).chosen
         return self.answer(Workspace.objects.get(slug=chosen) if chosen else None)
 
-    @extend_schema(responses={200: RoutingSerializer})
+    @extend_schema(parameters=[IF_MATCH, ETAG], responses={200: RoutingSerializer})
     @action(detail=False, methods=["post"])
     def apply(self, request: Request) -> Response:
         """Put an Alertmanager configuration in force, or a workspace's branch; its receivers become channels, or name
@@ -115,7 +128,8 @@ class Routing(Resource[Any]):
         asked.is_valid(raise_exception=True)
         text = asked.validated_data["text"]
         try:
-            left_out = routing_preview.apply(text, workspace, self.actor, timezone.now())
+            with self.editing(workspace):
+                left_out = routing_preview.apply(text, workspace, self.actor, timezone.now())
         except ConfigurationError as error:
             raise ValidationError({"text": str(error)}) from error
         return self.answer(workspace, left_out)
@@ -137,16 +151,17 @@ class Routing(Resource[Any]):
         receivers = [{"receiver": name, "before": old, "after": new} for name, old, new in found.rows]
         return Response(RoutingPreviewSerializer({**fields, "receivers": receivers}).data)
 
-    @extend_schema(request=BranchSerializer, responses={204: None})
+    @extend_schema(request=BranchSerializer, parameters=[IF_MATCH], responses={204: None})
     @action(detail=False, methods=["post"])
     def remove(self, request: Request) -> Response:
         """Go back to each rule's own choice of channels; with `workspace` take only its branch out of the tree."""
         workspace = self.to_change()
         try:
-            if workspace is not None:
-                remove_branch(workspace, by=self.actor, now=timezone.now())
-            else:
-                edits.remove_routing(by=self.actor, now=timezone.now())
+            with self.editing(workspace):
+                if workspace is not None:
+                    remove_branch(workspace, by=self.actor, now=timezone.now())
+                else:
+                    edits.remove_routing(by=self.actor, now=timezone.now())
         except ConfigurationError as error:
             raise ValidationError({"workspace": str(error)}) from error
         return Response(status=204)

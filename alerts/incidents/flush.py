@@ -186,7 +186,7 @@ def _deliver(group: Group, channel: Channel, content: Content, now: dt.datetime)
         note=FOLLOWING.get(channel.follows, ""),
         alert=_lead(known or frozenset(), firing, resolved),
         channel=channel,
-        channel_name=channel.name,
+        channel_name=channel.listed_name,
         created_at=now,
         next_attempt_at=now,
     )

@@ -174,5 +174,5 @@ def current_configuration() -> tuple[int, Configuration | None]:
 
 def current_policy() -> Policy:
     """The routing in force, with the channels that are switched on."""
-    channels = {channel.pk: channel for channel in Channel.every.filter(enabled=True)}
+    channels = {channel.pk: channel for channel in Channel.every.filter(enabled=True).select_related("person")}
     return Policy(current_configuration()[1], channels)

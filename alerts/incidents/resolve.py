@@ -77,7 +77,7 @@ def _endings(group: Group, said: str, now: dt.datetime) -> list[Delivery]:
                 alert=group.members[ids[0]].alert,
                 flip=Flip.objects.filter(alert=ids[0]).latest("id"),
                 channel=channel,
-                channel_name=channel.name,
+                channel_name=channel.listed_name,
                 created_at=now,
                 next_attempt_at=now,
             )

@@ -255,7 +255,7 @@ def _deliver(
             note=f"{why}{note}",
             alert=alerts[0],
             channel=channel,
-            channel_name=channel.name,
+            channel_name=channel.listed_name,
             created_at=now,
             next_attempt_at=now + dt.timedelta(seconds=channel.delay_seconds),
         )

@@ -28,7 +28,7 @@ def own_means() -> QuerySet[Channel]:
 def means_of(people: Collection[int]) -> dict[int, list[Channel]]:
     """The means of these people that are switched on, by their ids, the first to be used first."""
     found: dict[int, list[Channel]] = {}
-    rows = own_means().filter(person__in=people, person__is_active=True, enabled=True)
+    rows = own_means().filter(person__in=people, person__is_active=True, enabled=True).select_related("person")
     for channel in rows.order_by("delay_seconds", "id"):
         found.setdefault(channel.person_id or 0, []).append(channel)
     return found

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from alerts import queries as alert_queries
 from alerts.incidents import edits, routing_preview, silences
-from alerts.incidents.alertmanager_file import editable_file, export_file
-from alerts.incidents.branches import branch_text, remove_branch
+from alerts.incidents.alertmanager_file import export_file
+from alerts.incidents.branches import remove_branch
 from alerts.incidents.policy import current_policy
 from alerts.incidents.queries import delivery_counts, recent_label_sets, route_rows
 from alerts.incidents.simulation import compare
@@ -26,6 +26,7 @@ from alerts.routing.matchers import MatcherError, parse_matchers
 from core.accounts import permissions
 from core.accounts.models import Workspace
 from core.accounts.ownership import changer_of
+from core.api.editions import Outdated, edition_of_text
 
 DAY = dt.timedelta(days=1)
 START = """\
@@ -104,7 +105,8 @@ def to_change(request: HttpRequest) -> Workspace | None:
 def edit(request: HttpRequest) -> HttpResponse:
     """The routing, or the branch of a workspace, as text; saving puts it in force."""
     workspace = to_change(request)
-    text = branch_text(workspace) if workspace else editable_file()
+    text = routing_preview.text_in_force(workspace)
+    edition = request.POST.get("edition", "")
     form = BranchForm if workspace else RoutingForm
     filled = form(request.POST or None, initial={"text": text or (BRANCH if workspace else START)})
     by, comparison = permissions.person_of(request), None
@@ -118,14 +120,25 @@ def edit(request: HttpRequest) -> HttpResponse:
             comparison = compare(current_policy(), planned, slugs, timezone.now())
     elif request.method == "POST" and filled.is_valid():
         try:
-            left_out = routing_preview.apply(filled.cleaned_data["text"], workspace, by, timezone.now())
+            with routing_preview.editing(workspace, edition):
+                left_out = routing_preview.apply(filled.cleaned_data["text"], workspace, by, timezone.now())
         except ConfigurationError as error:
             filled.add_error("text", str(error))
+        except Outdated as outdated:
+            filled.add_error(None, str(outdated))
+            edition = ""
         else:
             for line in left_out:
                 messages.warning(request, f"Left out: {line}")
             return redirect("notifications")
-    context = {"form": filled, "is_saved": bool(text), "workspace": workspace, "comparison": comparison}
+    context = {
+        "form": filled,
+        "is_saved": bool(text),
+        "workspace": workspace,
+        "comparison": comparison,
+        # A form that was not saved keeps the edition that it was opened with.
+        "edition": edition or edition_of_text(text),
+    }
     return render(request, "alerts/routing_edit.html", context)
 
 
@@ -133,12 +146,15 @@ def edit(request: HttpRequest) -> HttpResponse:
 @require_POST
 def remove(request: HttpRequest) -> HttpResponse:
     """Go back to each rule's own choice of channels, or take the branch of a workspace out of the tree."""
-    workspace = to_change(request)
-    if workspace is None:
-        edits.remove_routing(by=permissions.person_of(request), now=timezone.now())
-        return redirect("notifications")
+    workspace, by, now = to_change(request), permissions.person_of(request), timezone.now()
     try:
-        remove_branch(workspace, by=permissions.person_of(request), now=timezone.now())
+        with routing_preview.editing(workspace, request.POST.get("edition", "")):
+            if workspace is None:
+                edits.remove_routing(by=by, now=now)
+            else:
+                remove_branch(workspace, by=by, now=now)
+    except Outdated:
+        messages.warning(request, "Somebody else changed the routing after you opened it. Look at it again first.")
     except ConfigurationError as error:
         messages.warning(request, str(error))
     return redirect("notifications")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -55,5 +55,22 @@ def editing(instance: Model, edition: str) -> Iterator[None]:
                 LOCK.take(cursor, f"{instance._meta.label} {instance.pk}")
             newest = type(instance)._default_manager.filter(pk=instance.pk).first()
             if newest is None or edition_of(newest) != edition:
+                raise Outdated
+        yield
+
+
+def edition_of_text(text: str) -> str:
+    """The edition of what people edit as a text that is stored otherwise."""
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@contextmanager
+def editing_text(name: str, read: Callable[[], str], edition: str) -> Iterator[None]:
+    """As `editing`, of a text that `read` gives; all who edit under one `name` wait for each other."""
+    with transaction.atomic():
+        if edition:
+            with connection.cursor() as cursor:
+                LOCK.take(cursor, name)
+            if edition_of_text(read()) != edition:
                 raise Outdated
         yield

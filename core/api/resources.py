@@ -62,6 +62,11 @@ class Resource(viewsets.GenericViewSet[T], Generic[T]):
         """The workspaces that the caller sees, narrowed by `workspace` in the URL; None for all. Raises Http404."""
         return permissions.scope_of(self.actor, self.request.query_params).slugs
 
+    def matched(self) -> str:
+        """The edition that the caller wants to change; empty: whichever it is."""
+        given = str(self.request.headers.get("If-Match", "")).strip().removeprefix("W/").strip('"')
+        return "" if given == "*" else given
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """After the checks: a creation is done once per Idempotency-Key."""
         super().initial(request, *args, **kwargs)
@@ -93,11 +98,6 @@ class Removable(Listed[T]):
     def edition_header(self, instance: T) -> dict[str, str]:
         """Its ETag."""
         return {"ETag": f'"{edition_of(instance)}"'}
-
-    def matched(self) -> str:
-        """The edition that the caller wants to change; empty: whichever it is."""
-        given = str(self.request.headers.get("If-Match", "")).strip().removeprefix("W/").strip('"')
-        return "" if given == "*" else given
 
     def get_object(self) -> T:
         """The object, to change only for those who may."""

@@ -1,12 +1,15 @@
 """Django's admin of rules and alerts."""
 
+from datetime import timedelta
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
-from alerts.models import Channel, Delivery, Rule
+from alerts.models import Channel, Delivery, Rule, RuleGroup
 from alerts.notify.channels import create_channel
 from tests.alerts.scripted_rules import gauge, make_rule, run
 
@@ -111,9 +114,12 @@ def test_deleting_a_channel_in_the_admin_drops_what_it_still_had_to_send(staff: 
 @pytest.mark.parametrize(
     ("action", "field", "value"),
     [
+        ("switch_on", "enabled", True),
         ("switch_off", "enabled", False),
         ("pause_a_day", "paused_until", "later"),
+        ("go_on", "paused_until", None),
         ("notify_channel", "channels", ["hook"]),
+        ("notify_all_channels", "channels", []),
     ],
 )
 def test_an_action_changes_many_rules_each_with_its_history(
@@ -121,6 +127,13 @@ def test_an_action_changes_many_rules_each_with_its_history(
 ) -> None:
     hook = create_channel("webhook", "hook", {"url": "https://hooks.example.org/x"})
     chosen = list(Rule.objects.order_by("pk")[:3])
+    for rule in chosen:
+        if action == "switch_on":
+            Rule.objects.filter(pk=rule.pk).update(enabled=False)
+        elif action == "go_on":
+            Rule.objects.filter(pk=rule.pk).update(paused_until=timezone.now() + timedelta(hours=1))
+        elif action == "notify_all_channels":
+            rule.channels.set([hook])
     form = {"action": action, "_selected_action": [rule.pk for rule in chosen], "channel": hook.pk}
     assert staff.post("/admin/alerts/rule/", form).status_code == 302
     for rule in Rule.objects.filter(pk__in=[rule.pk for rule in chosen]):
@@ -129,5 +142,36 @@ def test_an_action_changes_many_rules_each_with_its_history(
         assert value == "later" or change.fields[field][1] == value
 
 
-def test_the_severity_is_changed_in_the_list(staff: Client) -> None:
-    assert 'name="form-0-severity"' in staff.get("/admin/alerts/rule/").content.decode()
+def test_severity_and_enabled_changed_in_the_list_are_in_the_history(staff: Client) -> None:
+    first = Rule.objects.all()[0]
+    page = staff.get("/admin/alerts/rule/").content.decode()
+    for name in ("threshold", "for_seconds", "severity", "enabled"):
+        assert f'name="form-0-{name}"' in page
+    severity = "info" if first.severity != "info" else "critical"
+    assert staff.post("/admin/alerts/rule/", list_of_rules(severity=severity, enabled="")).status_code == 302
+    change = first.changes.get()
+    assert (change.version, change.author_name) == (2, "root")
+    assert change.fields == {"severity": [first.severity, severity], "enabled": [True, False]}
+    assert Rule.objects.filter(version=2).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("q=HighProviderCost", {"name": "HighProviderCost"}),
+        ("severity__exact=critical", {"severity": "critical"}),
+        ("enabled__exact=0", {"enabled": False}),
+        ("health__exact=ok", {"health": "ok"}),
+        ("group__id__exact={group}", {"group__name": "elsewhere"}),
+    ],
+)
+def test_the_list_of_rules_is_searched_and_filtered(staff: Client, query: str, wanted: dict[str, object]) -> None:
+    one, other = Rule.objects.order_by("pk")[:2]
+    group = RuleGroup.objects.create(name="elsewhere")
+    Rule.objects.filter(pk=one.pk).update(enabled=False, health="ok", group=group)
+    Rule.objects.filter(pk=other.pk).update(severity="critical")
+    answer = staff.get(f"/admin/alerts/rule/?{query.format(group=group.pk)}")
+    assert answer.status_code == 200
+    found = {rule.name for rule in answer.context["cl"].result_list}
+    assert found == set(Rule.objects.filter(**wanted).values_list("name", flat=True))
+    assert 0 < len(found) < Rule.objects.count()

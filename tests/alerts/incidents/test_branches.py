@@ -1,5 +1,6 @@
 """Two teams on one portal: each sees the routing as it is for its own alerts, and edits its own branch only."""
 
+import re
 from typing import Any
 
 import pytest
@@ -145,6 +146,57 @@ def test_the_api_edits_a_branch_as_the_page_does(people: People) -> None:
     assert (wrong.status_code, "undefined receiver" in wrong.content.decode()) == (400, True)
     assert owner.post("/api/v1/routing/remove", {"workspace": "production"}).status_code == 204
     assert owner.post("/api/v1/routing/remove", {"workspace": "production"}).status_code == 400
+
+
+@pytest.mark.parametrize("workspace", [None, "production"])
+def test_of_two_programs_that_change_the_routing_the_second_is_told(people: People, workspace: str | None) -> None:
+    """All of it, or a branch, which another team's branch leaves as it is."""
+    client = APIClient()
+    client.force_login(people.owner if workspace else people.admin)
+    query = f"?workspace={workspace}" if workspace else ""
+    save_branch(people.production, BRANCH, by=None, now=timezone.now())
+    read = client.get(f"/api/v1/routing{query}")
+    save_branch(people.elsewhere, BRANCH.replace("team", "others"), by=None, now=timezone.now())
+    assert (client.get(f"/api/v1/routing{query}")["ETag"] == read["ETag"]) is bool(workspace)
+    first = {"workspace": workspace, "text": read.json()["text"].replace("critical", "info")}
+    newest = client.get(f"/api/v1/routing{query}")["ETag"]
+    done = client.post("/api/v1/routing/apply", first, headers={"If-Match": newest})
+    assert (done.status_code, done["ETag"] == newest) == (200, False), done.json()
+    in_force, versions = client.get(f"/api/v1/routing{query}"), RoutingVersion.objects.count()
+    assert in_force["ETag"] == done["ETag"]
+    for path in ("apply", "remove"):
+        late = client.post(f"/api/v1/routing/{path}", {**first, "text": TREE}, headers={"If-Match": read["ETag"]})
+        assert (late.status_code, late.json()["title"]) == (412, "Precondition Failed")
+    assert client.get(f"/api/v1/routing{query}").json() == in_force.json()
+    assert RoutingVersion.objects.count() == versions
+    gone = client.post("/api/v1/routing/remove", {"workspace": workspace}, headers={"If-Match": done["ETag"]})
+    assert gone.status_code == 204
+
+
+@pytest.mark.parametrize("workspace", [None, "production"])
+def test_of_two_who_have_the_form_of_the_routing_open_the_second_is_told(people: People, workspace: str | None) -> None:
+    def edition(page: Any) -> str:
+        found = set(re.findall(r'name="edition" value="(\w+)"', page.content.decode()))
+        assert len(found) == 1
+        return str(found.pop())
+
+    client, query = browser_of(people.admin), f"?workspace={workspace}" if workspace else ""
+    path, text = f"/notifications/edit/{query}", BRANCH if workspace else TREE.replace("nights", "evenings")
+    save_branch(people.production, BRANCH, by=None, now=timezone.now())
+    opened = edition(client.get(path))
+    save_branch(people.production, BRANCH.replace("critical", "info"), by=None, now=timezone.now())
+    versions = RoutingVersion.objects.count()
+    assert edition(client.post(path, {"text": text, "preview": "1", "edition": opened})) == opened
+    late = client.post(path, {"text": text, "edition": opened})
+    assert "Somebody else changed this" in late.content.decode()
+    assert late.context["form"]["text"].value().strip() == text.strip()
+    client.post(f"/notifications/remove{query}", {"edition": opened})
+    assert "Somebody else changed the routing" in client.get("/notifications/").content.decode()
+    assert RoutingVersion.objects.count() == versions
+    assert client.post(path, {"text": text, "edition": edition(late)}).status_code == 302
+    assert RoutingVersion.objects.count() == versions + 1
+    assert client.post(f"/notifications/remove{query}", {"edition": edition(client.get(path))}).status_code == 302
+    assert RoutingVersion.objects.count() == versions + 2
 
 
 def test_a_branch_is_written_as_it_is_read_and_stays_in_its_place(people: People) -> None:

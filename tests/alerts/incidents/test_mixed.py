@@ -76,6 +76,15 @@ def test_what_others_wrote_and_were_sent_of_a_mixed_incident_is_not_shown(people
     assert {delivery.channel_name for delivery in shown.deliveries} == {"a"}
 
 
+def test_the_key_of_an_incident_whose_matchers_may_name_workspaces_is_for_those_who_see_all(people: People) -> None:
+    tree = {"receiver": "a", "routes": [{"receiver": "a", "matchers": ['workspace=~"production|elsewhere"']}]}
+    both_fire(World(tree))
+    mine = browser_of(people.owner).get("/api/v1/incidents").json()["results"]
+    assert [one["key"] for one in mine] == [""] * len(mine) != []
+    whole = browser_of(people.admin).get("/api/v1/incidents").json()["results"]
+    assert all("elsewhere" in one["key"] for one in whole) is bool(whole) is True
+
+
 def test_who_sees_both_workspaces_sees_the_whole_incident(people: People) -> None:
     incident = mixed(people)
     Membership.objects.create(user=people.owner, workspace=people.elsewhere, role="viewer")

@@ -76,11 +76,11 @@ class World:
             self.run(until)
         names = {alert.pk: alert.labels["name"] for alert in Alert.objects.all()}
         lines = []
-        for delivery in Delivery.objects.order_by("created_at", "channel_name", "id"):
+        for delivery in Delivery.objects.select_related("channel").order_by("created_at", "channel__name", "id"):
             firing = "".join(f" +{name}" for name in sorted(names[pk] for pk in delivery.firing))
             resolved = "".join(f" -{name}" for name in sorted(names[pk] for pk in delivery.resolved))
             seconds = (delivery.created_at - START).total_seconds()
-            lines.append(f"{seconds:g} {delivery.channel_name}{firing}{resolved} ({delivery.why})")
+            lines.append(f"{seconds:g} {delivery.channel.name}{firing}{resolved} ({delivery.why})")
         return lines
 
     def _alert(self, name: str, labels: dict[str, str], slot: dt.datetime) -> Alert:

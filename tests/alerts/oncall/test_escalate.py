@@ -11,7 +11,7 @@ from django.db import connection, connections, transaction
 from alerts.incidents import actions
 from alerts.incidents.edits import remove_routing
 from alerts.incidents.silences import expire_silence, set_silence
-from alerts.models import Delivery, Escalation, EscalationPolicy, Incident, Member
+from alerts.models import Alert, Delivery, Escalation, EscalationPolicy, Incident, Member
 from alerts.notify.channels import create_channel
 from alerts.notify.deliveries import claim, deliver
 from alerts.oncall.escalate import escalate, escalate_due
@@ -20,6 +20,7 @@ from alerts.oncall.policies import save_policy
 from alerts.routing.matchers import parse_matchers
 from tests.alerts.incidents.world import at
 from tests.alerts.oncall.world import Night, step
+from tests.people import browser_of
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +35,7 @@ def test_steps_are_taken_one_after_the_other_and_everybody_notified_hears_the_en
         "330 pager (escalated)",
     ]
     assert night.events() == ["step 1 of support: Mara Lind (on call for support)", "step 2 of support: jon, pager"]
-    notes = dict(Delivery.objects.values_list("channel_name", "note"))
+    notes = dict(Delivery.objects.values_list("channel__name", "note"))
     assert notes["mara: Email"] == "You are on call for support. This is step 1 of support."
     assert notes["pager"] == "This is step 2 of support, as nobody has acknowledged for 5 min."
     night.world.resolve(1100, "x")
@@ -174,7 +175,7 @@ def test_a_person_is_notified_by_their_own_means_each_after_its_while_and_for_it
     night.world.fire(0, "x", severity="warning")
     night.run(100)
     assert night.notified() == ["30 mara: Webhook (escalated)", "30 mara: ntfy (escalated)"]
-    later = Delivery.objects.get(channel_name="mara: ntfy")
+    later = Delivery.objects.get(channel__name="mara: ntfy")
     assert (later.state, later.next_attempt_at) == ("pending", at(150))
     assert actions.acknowledge(Incident.objects.get(), by=night.mara, now=at(110))
     channel_id = later.channel_id or 0
@@ -183,6 +184,21 @@ def test_a_person_is_notified_by_their_own_means_each_after_its_while_and_for_it
     deliver(delivery, lambda: at(150))
     later.refresh_from_db()
     assert later.state == "skipped"
+
+
+def test_by_which_means_a_person_is_reached_is_not_told_to_others() -> None:
+    night = Night()
+    add_means(night.mara, "webhook", {"url": "https://hooks.example.org/"})
+    night.world.fire(0, "x")
+    night.run(100)
+    assert Delivery.objects.get().channel_name == "a personal means of mara"
+    User.objects.create_superuser("root")
+    reader = browser_of(User.objects.get(username="root"))
+    incident, alert = Incident.objects.get(), Alert.objects.get()
+    for path in (f"/alerts/{alert.pk}/", f"/incidents/{incident.pk}/", "/api/v1/deliveries"):
+        body = reader.get(path).content.decode()
+        assert "a personal means of mara" in body, path
+        assert "mara: Webhook" not in body, path
 
 
 def test_without_a_tree_a_policy_of_the_portal_takes_every_incident() -> None:
@@ -275,7 +291,7 @@ def pending_means(*, acknowledged_for: int = 0) -> tuple[Night, Delivery]:
     add_means(night.mara, "ntfy", {"topic": "mara"}, delay_seconds=600)
     night.world.fire(0, "x", severity="warning")
     night.run(100)
-    return night, Delivery.objects.get(channel_name="mara: ntfy", state="pending")
+    return night, Delivery.objects.get(channel__name="mara: ntfy", state="pending")
 
 
 def test_a_means_that_comes_later_does_not_ring_through_a_snooze() -> None:
@@ -294,4 +310,4 @@ def test_what_was_queued_before_an_acknowledgement_is_not_sent_once_it_lapses() 
     night.run(420)
     later.refresh_from_db()
     assert later.state == "skipped"
-    assert Delivery.objects.filter(channel_name="mara: ntfy").exclude(pk=later.pk).count() == 1
+    assert Delivery.objects.filter(channel__name="mara: ntfy").exclude(pk=later.pk).count() == 1

@@ -72,8 +72,8 @@ class Night:
     def notified(self) -> list[str]:
         """Every message as `seconds channel (why)`."""
         return [
-            f"{(one.created_at - START).total_seconds():g} {one.channel_name} ({one.why})"
-            for one in Delivery.objects.order_by("created_at", "channel_name", "id")
+            f"{(one.created_at - START).total_seconds():g} {one.channel.name} ({one.why})"
+            for one in Delivery.objects.select_related("channel").order_by("created_at", "channel__name", "id")
         ]
 
     def events(self) -> list[str]:
