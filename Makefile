@@ -8,10 +8,11 @@ ARGS ?=
 run: install
 	@exec $(PY) manage.py up --with-parent $(ARGS)
 
+# Three processes, on two cores as well: much of the browser's and the real portals' time is waiting.
 test: install-dev
 	@.ci/install-debian
 	@.ci/install-phoenix
-	$(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)
+	$(PY) -m pytest -n 3 $(ARGS)
 
 lint: install-dev
 	$(PY) -m ruff check .
