@@ -14,15 +14,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from psycopg import errors
 
 from telemetry.counting import reasons
 from telemetry.counting.lineage import Node, decide
 from telemetry.deciding import calls as waiting_calls
-from telemetry.deciding import changes, waiting
+from telemetry.deciding import waiting
 from telemetry.deciding.calls import Call, Calls
-from telemetry.deciding.changes import Change
+from telemetry.store import counted_spans
+from telemetry.store.counted_spans import Change
+from telemetry.store.reading import lineages
 from usage.ingest import forms, spool
 from usage.ingest.pipeline import batch_of, bounds_of
 from usage.ingest.spool import Header
@@ -131,23 +133,6 @@ def decided(given: Sequence[Call], known: Known) -> list[str]:
     return found
 
 
-_LOCK = (
-    "SELECT FROM telemetry_trace WHERE workspace_id = %s AND trace_id = ANY (%s::uuid[])"
-    " ORDER BY trace_id FOR NO KEY UPDATE"
-)
-_READ = """
-SELECT s.trace_id, s.span_id, s.parent_span_id, s.kind,
-    CASE s.kind WHEN 'tool' THEN s.tool WHEN 'agent' THEN s.agent WHEN 'llm' THEN '' ELSE s.service END,
-    s.receipt IS NOT DISTINCT FROM %s, w.receipt IS NOT NULL, s.counted_kind <> '', s.not_counted
-FROM telemetry_span s LEFT JOIN telemetry_waiting w ON w.receipt = s.receipt
-WHERE s.trace_id = ANY (ARRAY(
-    SELECT o.trace_id FROM telemetry_span o WHERE o.trace_id = ANY (%s::uuid[]) AND o.workspace_id = %s
-    AND o.start BETWEEN to_timestamp(%s) AND to_timestamp(%s) AND o.receipt IS DISTINCT FROM %s
-)) AND s.workspace_id = %s AND s.start BETWEEN to_timestamp(%s) AND to_timestamp(%s)
-ORDER BY 6 DESC, s.start DESC LIMIT %s
-"""
-
-
 def lock_and_read(given: Calls, batch: Batch) -> Known:
     """What is known of the traces, which are locked until the end of the transaction: whoever brings or decides more of
     them waits. Most traces came in one request, of which nothing is read."""
@@ -156,19 +141,18 @@ def lock_and_read(given: Calls, batch: Batch) -> Known:
     expected: dict[tuple[bytes, int], str] = {}
     if not traces:
         return Known(nodes, expected)
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [batch.workspace_id, traces])
-        where = (batch.workspace_id, given.first - DAY, given.last + DAY)
-        cursor.execute(_READ, [batch.receipt, traces, *where, batch.receipt, *where, MAX_SPANS])
-        rows = cursor.fetchall()
-        if len(rows) == MAX_SPANS:
-            log.warning("receipt=%s: of its traces only %d spans were looked at", batch.receipt, MAX_SPANS)
-        for trace, span_id, parent_id, kind, name, own, waits, counted, reason in rows:
-            is_decided = not (own or waits)
-            node = Node(span_id, parent_id, kind, name, decided=is_decided, counted=is_decided and counted)
-            nodes.setdefault(trace.bytes, []).append(node)
-            if own:
-                expected[trace.bytes, span_id] = reason
+    lineages.lock(batch.workspace_id, traces)
+    span = (given.first - DAY, given.last + DAY)
+    rows = lineages.spans_of(batch.workspace_id, traces, batch.receipt, span, MAX_SPANS)
+    if len(rows) == MAX_SPANS:
+        log.warning("receipt=%s: of its traces only %d spans were looked at", batch.receipt, MAX_SPANS)
+    for one in rows:
+        is_decided = not (one.own or one.waits)
+        counted = is_decided and one.counted
+        node = Node(one.span_id, one.parent_id, one.kind, one.name, decided=is_decided, counted=counted)
+        nodes.setdefault(one.trace_id.bytes, []).append(node)
+        if one.own:
+            expected[one.trace_id.bytes, one.span_id] = one.not_counted
     return Known(nodes, expected)
 
 
@@ -181,11 +165,16 @@ def write_changes(
     for place, (one, reason) in enumerate(zip(given.calls, why, strict=True)):
         reason = refused.get(place, reason)
         if known.expected.get((one.trace_id, one.span_id), reason) != reason:
-            found.append(Change(one, "" if reason else one.kind, reason))
-    changes.write(found, batch.workspace_id, given.first, given.last, sums=True)
+            found.append(changed(one, "" if reason else one.kind, reason))
+    counted_spans.write(found, batch.workspace_id, given.first, given.last, sums=True)
     # Their trace's sums have them: what was counted before is that trace's usage too.
-    before = [Change(one, "", reasons.KNOWN) for one in given.calls if one.event_id in stored.known]
-    changes.write(before, batch.workspace_id, given.first, given.last, sums=False)
+    before = [changed(one, "", reasons.KNOWN) for one in given.calls if one.event_id in stored.known]
+    counted_spans.write(before, batch.workspace_id, given.first, given.last, sums=False)
+
+
+def changed(call: Call, counted_kind: str, not_counted: str) -> Change:
+    """What a call's span became."""
+    return Change(call.trace_id, call.span_id, call.event_id, counted_kind, not_counted)
 
 
 def restore(header: Header, body: bytes) -> Stored:

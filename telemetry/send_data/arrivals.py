@@ -11,26 +11,12 @@ from django.db import connection
 
 from telemetry.counting.reasons import sentence
 from telemetry.store import unread_metrics
+from telemetry.store.reading import arriving
 
 MAX_SPANS = 25
 MAX_TRACES = 10
 MAX_REASONS = 20
 MAX_METRICS = 50
-# A trace's row is undecided (kept = '') for as long as its spans arrive, and only those have an index by arrival.
-NEWEST = """
-SELECT s.trace_id, s.name, s.service, s.kind, s.provider, s.model, s.tool, s.agent,
-    s.input_tokens, s.output_tokens, s.cost_usd,
-    s.counted_kind, s.not_counted
-FROM (
-    SELECT t.workspace_id, t.trace_id, t.start, t.finish, t.last_seen FROM telemetry_trace t
-    WHERE t.kept = '' AND t.last_seen >= %(since)s AND (%(slugs)s::text[] IS NULL OR t.workspace_id IN (
-        SELECT id FROM accounts_workspace WHERE slug = ANY (%(slugs)s)
-    ))
-    ORDER BY t.last_seen DESC LIMIT %(traces)s
-) AS t JOIN telemetry_span s ON s.workspace_id = t.workspace_id AND s.trace_id = t.trace_id
-    AND s.start BETWEEN t.start AND t.finish
-ORDER BY t.last_seen DESC, s.start LIMIT %(spans)s
-"""
 RECEIPTS = """
 WITH recent AS (
     SELECT accepted, rejected, reasons FROM usage_receipt
@@ -99,16 +85,10 @@ class Arrivals:
 
 def arrivals(slugs: frozenset[str] | None, since: datetime) -> Arrivals:
     """What arrived in the workspaces (None: all) from that time on; bounded, whatever arrives."""
-    given = {
-        "slugs": None if slugs is None else sorted(slugs),
-        "since": since,
-        "traces": MAX_TRACES,
-        "spans": MAX_SPANS,
-        "reasons": MAX_REASONS,
-    }
+    wanted = None if slugs is None else sorted(slugs)
+    given = {"slugs": wanted, "since": since, "reasons": MAX_REASONS}
+    spans = [ArrivedSpan(*one) for one in arriving.spans(wanted, since, traces=MAX_TRACES, spans=MAX_SPANS)]
     with connection.cursor() as cursor:
-        cursor.execute(NEWEST, given)
-        spans = [ArrivedSpan(row[0].hex, *row[1:]) for row in cursor.fetchall()]
         cursor.execute(RECEIPTS, given)
         accepted, rejected, reasons = cursor.fetchone()
     unread = unread_metrics.since(slugs, since, MAX_METRICS)

@@ -10,14 +10,15 @@ from psycopg.types.numeric import Float8, Int8
 
 from core.pg.arrays import int8, texts, uuids
 from core.pg.statements import prepared
-from telemetry.deciding.calls import Call
 from telemetry.store.span_rows import NO_EVENT, storable
 
 
 class Change(NamedTuple):
-    """What a span became: the kind of usage, or why none."""
+    """What a span became: the kind of usage and its event, or why none."""
 
-    call: Call
+    trace_id: bytes
+    span_id: int
+    event_id: bytes
     counted_kind: str
     not_counted: str
 
@@ -65,10 +66,10 @@ def write(changes: Sequence[Change], workspace_id: int, first: float, last: floa
         return
     second = 1.0  # Postgres rounds times to microseconds, and a double cannot tell all of these
     values = {
-        "traces": uuids(b"".join(one.call.trace_id for one in changes)),
-        "spans": int8([one.call.span_id for one in changes]),
+        "traces": uuids(b"".join(one.trace_id for one in changes)),
+        "spans": int8([one.span_id for one in changes]),
         "kinds": texts([one.counted_kind for one in changes]),
-        "events": uuids(b"".join(one.call.event_id if one.counted_kind else NO_EVENT for one in changes)),
+        "events": uuids(b"".join(one.event_id if one.counted_kind else NO_EVENT for one in changes)),
         "reasons": texts(storable([one.not_counted for one in changes])),
         "workspace": Int8(workspace_id),
         "first": Float8(first - second),
