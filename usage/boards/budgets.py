@@ -13,6 +13,7 @@ from core.accounts.time_zones import midnight, zone_of
 from usage.catalog import KINDS
 from usage.catalog.grains import COARSE, FINE, MIDDLE
 from usage.models import Budget
+from usage.series.grid import SETTLED
 from usage.store import gauges
 
 
@@ -56,11 +57,14 @@ def spend(found: Sequence[Budget], start: datetime, now: datetime) -> dict[int, 
     """What was spent of each budget, by its id, since `start` (a midnight of their zone), in USD."""
     today = max(now.astimezone(start.tzinfo).replace(hour=0, minute=0, second=0, microsecond=0), start)
     is_today = today == start
+    # What was spent just before midnight is not in its hour yet.
+    settled = hour_of(min(today, now - timedelta(seconds=SETTLED)))
+    first_hour = start if is_today else hour_of(start + timedelta(minutes=59))
     values: dict[str, int | datetime | list[str]] = {
         "offset": KINDS["llm_call"].offsets["cost_usd"] + 1,
         "start": start,
-        "first_hour": start if is_today else hour_of(start + timedelta(minutes=59)),
-        "today": start if is_today else hour_of(today),
+        "first_hour": first_hour,
+        "today": start if is_today else max(first_hour, settled),
         "now": now,
         "teams": [budget.team for budget in found],
     }

@@ -64,3 +64,21 @@ def test_a_month_that_begins_within_an_hour_is_summed_once() -> None:
     (((period, zone), mine),) = by_period([budget]).items()
     assert spend(mine, period_start(period, NOW, zone), NOW) == {budget.pk: 31.0}
     assert spend(mine, period_start("day", NOW, zone), NOW) == {budget.pk: 16.0}
+
+
+@pytest.mark.usefixtures("tables")
+def test_what_was_spent_just_before_midnight_counts_before_it_is_in_its_hour() -> None:
+    workspace = Workspace.objects.create(slug="shop", name="Shop", time_zone="UTC")
+    labels = {"workspace": "shop", "team": "search"}
+    dimension = Dimension.objects.create(kind="llm_call", labels=labels, digest=b"1" * 16, first_at=NOW)
+    place = KINDS["llm_call"].offsets["cost_usd"]
+    ensure(FINE.partition, [utc(1, 23, 58)])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {FINE.table} (bucket, dimension_id, measures) VALUES (%s, %s, %s)",
+            [utc(1, 23, 58), dimension.pk, [0.0] * place + [7.0]],
+        )
+    budget = Budget.objects.create(workspace=workspace, team="search", limit_usd=10, period="month")
+    [((period, zone), mine)] = by_period([budget]).items()
+    now = utc(2, 0, 3)
+    assert spend(mine, period_start(period, now, zone), now) == {budget.pk: 7}
