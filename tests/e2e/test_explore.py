@@ -9,6 +9,7 @@ from django.utils import timezone
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from tests.records import Sender, call
+from tests.servers import wait_until
 
 COUNT = "sum by (model) (llm_provider_request_seconds_count)"
 TABS = ("graph", "table", "meaning", "history")
@@ -38,7 +39,8 @@ def test_a_tab_shows_without_complaint_in_both_themes_and_fits_a_narrow_screen(p
         expect(page.locator("#explore-unit")).to_have_text("plain numbers left, tokens right")
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function("document.documentElement.scrollWidth === 390")
+    # Playwright's own waiting for a function evaluates text in the page, which its policy forbids.
+    wait_until(lambda: page.evaluate("document.documentElement.scrollWidth") == 390, what="the narrow page")
 
 
 def test_of_three_units_each_has_a_graph(page: Page) -> None:
