@@ -250,17 +250,27 @@ BUDGET = SimpleRule(
     notification=("email",),
 )
 
+
+def _documented(simple: SimpleRule, **own: Any) -> DefaultRule:
+    """A rule that the requirements state in the simple format, with what is the portal's `own` of it."""
+    stated = to_promql(simple)
+    return DefaultRule(
+        name=simple.name,
+        expr=stated.expr,
+        threshold=stated.threshold,
+        severity=simple.severity,
+        channel_kinds=simple.notification,
+        **own,
+    )
+
+
 AGENTS_AND_BUDGETS = DefaultGroup(
     "agents_and_budgets",
     60,
     (
-        DefaultRule(
-            name=AGENT_ERRORS.name,
+        _documented(
+            AGENT_ERRORS,
             title="Executions of an agent fail",
-            expr=to_promql(AGENT_ERRORS).expr,
-            threshold=to_promql(AGENT_ERRORS).threshold,
-            severity=AGENT_ERRORS.severity,
-            channel_kinds=AGENT_ERRORS.notification,
             unit="failures/s",
             runbook="agent-errors",
             annotations={
@@ -269,13 +279,9 @@ AGENTS_AND_BUDGETS = DefaultGroup(
                 ' {{ printf "%.2f" $value }} times/s over 5 minutes.',
             },
         ),
-        DefaultRule(
-            name=BUDGET.name,
+        _documented(
+            BUDGET,
             title="A team has nearly spent its budget",
-            expr=to_promql(BUDGET).expr,
-            threshold=to_promql(BUDGET).threshold,
-            severity=BUDGET.severity,
-            channel_kinds=BUDGET.notification,
             unit="USD",
             threshold_unit="of the budget",
             runbook="budget",
