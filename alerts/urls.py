@@ -2,21 +2,12 @@
 
 from django.urls import include, path
 
-from alerts.pages import (
-    act,
-    alerts,
-    channels,
-    comparison,
-    groups,
-    incidents,
-    message_templates,
-    noise,
-    notifications,
-    rule_files,
-    rules,
-    runbooks,
-    silences,
-)
+from alerts.pages import runbooks
+from alerts.pages.alerts import alerts
+from alerts.pages.channels import channels, message_templates
+from alerts.pages.incidents import act, incidents
+from alerts.pages.routing import notifications, silences
+from alerts.pages.rules import comparison, groups, noise, rule_files, rules
 
 urlpatterns = [
     path("alerts/", alerts.page, name="alerts"),

@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from telemetry.api.searches import PARAMETERS, Searched, understood
-from telemetry.pages.log_search import search_of
-from telemetry.pages.trace_search import times
+from telemetry.pages.logs.log_search import search_of
+from telemetry.pages.traces.trace_search import times
 from telemetry.store.reading.logs import find_logs
 
 

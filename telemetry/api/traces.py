@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from telemetry.api.searches import PARAMETERS, Searched, understood
-from telemetry.pages.exports import otlp_json
-from telemetry.pages.trace_search import search_of, times
+from telemetry.pages.traces.exports import otlp_json
+from telemetry.pages.traces.trace_search import search_of, times
 from telemetry.store.reading.traces import TraceRow, newest_traces, read_trace
 
 

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from core.accounts import permissions
 from core.ui import time_range as ranges
-from telemetry.pages.trace_search import STATUS, times
+from telemetry.pages.traces.trace_search import STATUS, times
 from telemetry.store.reading import logs, trace_stats
 from telemetry.store.reading.traces import FACETS, TraceFilters
 

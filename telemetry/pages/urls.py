@@ -2,7 +2,9 @@
 
 from django.urls import path
 
-from telemetry.pages import completion, logs, saved_views, trace, traces
+from telemetry.pages import completion, saved_views
+from telemetry.pages.logs import logs
+from telemetry.pages.traces import trace, traces
 
 urlpatterns = [
     path("traces/", traces.page, name="traces"),

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from django import template
 
-from telemetry.pages.logs import log_url, pattern_of
+from telemetry.pages.logs.logs import log_url, pattern_of
 from telemetry.store.reading.logs import Log
 
 register = template.Library()

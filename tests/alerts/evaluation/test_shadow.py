@@ -11,7 +11,7 @@ from alerts.evaluation.series import PortalSource
 from alerts.incidents.models import Incident
 from alerts.models import Alert, Delivery, Rule
 from alerts.notify.channels import create_channel
-from alerts.pages.comparison import compared
+from alerts.pages.rules.comparison import compared
 from alerts.queries import HistoryFilter
 from tests.alerts.scripted_rules import flip_lines, gauge, make_rule, milliseconds, minute, run
 from tests.people import browser_of, make_platform_people

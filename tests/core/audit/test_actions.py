@@ -300,7 +300,7 @@ ELSEWHERE = {
     "demo-start": "tests/usage/samples/test_demo.py",
     "demo-stop": "tests/usage/samples/test_demo.py",
     "password_change": "tests/portal/shell/test_sign_in.py",
-    "slack-interactive": "tests/alerts/pages/test_act.py",
+    "slack-interactive": "tests/alerts/pages/incidents/test_act.py",
     "login": "",
     "logout": "",
 }

@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from alerts.models import Alert, Rule, State
-from alerts.pages.open_alerts import MAX_ROWS, open_alerts
+from alerts.pages.alerts.open_alerts import MAX_ROWS, open_alerts
 from tests.alerts.scripted_rules import make_rule
 from tests.people import browser_of, make_platform_people
 

@@ -11,7 +11,7 @@ from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.series import portal_source
 from alerts.evidence.origins import HOUR, counted_by
 from alerts.models import Alert, RuleChange, State
-from alerts.pages import alert_figures
+from alerts.pages.alerts import alert_figures
 from alerts.queries import AlertDetail
 from alerts.rules.expression import expand, split
 from core.ui.time_range import TimeRange

@@ -7,7 +7,7 @@ from itertools import groupby
 from alerts.incidents.models import IncidentEvent
 from alerts.incidents.queries import IncidentDetail
 from alerts.models import Delivery, Flip
-from alerts.pages.timeline import Event, delivery_event
+from alerts.pages.alerts.timeline import Event, delivery_event
 
 DOTS = {"firing": "critical", "pending": "warning", "resolved": "ok", "inactive": ""}
 

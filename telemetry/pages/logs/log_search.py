@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from telemetry.pages import patterns
 from telemetry.pages.chips import Chip
+from telemetry.pages.logs import patterns
 from telemetry.store.ids import span_number, trace_uuid
 from telemetry.store.reading.logs import LEVELS, LogFilters
 

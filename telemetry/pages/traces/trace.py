@@ -14,10 +14,10 @@ from django.views.decorators.http import require_GET
 
 from core.accounts import permissions
 from core.ui import numbers
-from telemetry.pages import comparison, span_detail, trace_cost
 from telemetry.pages.addresses import kept
-from telemetry.pages.exports import otlp_json
-from telemetry.pages.waterfall import Waterfall, failed, rows_json, waterfall, where_time_went
+from telemetry.pages.traces import comparison, span_detail, trace_cost
+from telemetry.pages.traces.exports import otlp_json
+from telemetry.pages.traces.waterfall import Waterfall, failed, rows_json, waterfall, where_time_went
 from telemetry.store.reading import trace_context, trace_stats
 from telemetry.store.reading.trace_catalog import by_ids
 from telemetry.store.reading.traces import Trace, TraceRow, read_content, read_trace

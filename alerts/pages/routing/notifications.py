@@ -19,8 +19,8 @@ from alerts.incidents.policy import current_policy
 from alerts.incidents.queries import delivery_counts, recent_label_sets, route_rows
 from alerts.incidents.simulation import compare
 from alerts.oncall.queries import duties
-from alerts.pages.routing_forms import BranchForm, RoutingForm
-from alerts.pages.silences import silence_rows
+from alerts.pages.routing.routing_forms import BranchForm, RoutingForm
+from alerts.pages.routing.silences import silence_rows
 from alerts.routing.configuration import ConfigurationError
 from alerts.routing.matchers import MatcherError, parse_matchers
 from core.accounts import permissions

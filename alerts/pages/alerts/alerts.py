@@ -18,9 +18,9 @@ from alerts import queries
 from alerts.evidence import origins, traces
 from alerts.models import Alert, Rule
 from alerts.notify import acknowledge
-from alerts.pages import evidence, open_alerts
+from alerts.pages.alerts import evidence, open_alerts
+from alerts.pages.alerts.timeline import timeline
 from alerts.pages.forms import HistoryForm
-from alerts.pages.timeline import timeline
 from alerts.rules.expression import ExpressionError
 from alerts.rules.models import gravity
 from alerts.runbooks import html

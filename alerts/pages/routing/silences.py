@@ -16,7 +16,7 @@ from alerts.incidents import silences
 from alerts.incidents.access import require_silence, visible_silences
 from alerts.incidents.models import Silence
 from alerts.incidents.muting import matchers_of
-from alerts.pages.routing_forms import EXTEND, SilenceForm
+from alerts.pages.routing.routing_forms import EXTEND, SilenceForm
 from alerts.routing.matchers import MatcherError, parse_matchers
 from core.accounts import permissions
 from core.accounts.ownership import changer_of

@@ -22,14 +22,15 @@ from core.accounts import permissions
 from core.accounts.models import Workspace
 from core.ui import time_range as ranges
 from core.ui.csv_file import cell
-from telemetry.pages import logs_figure, saved_views
+from telemetry.pages import saved_views
 from telemetry.pages.addresses import address, own_fields
 from telemetry.pages.chips import Chip, is_trace_id, parse, parse_all
-from telemetry.pages.log_search import HINT, NAMES, LogSearch, search_of
-from telemetry.pages.patterns import fold, patterns_of
-from telemetry.pages.span_detail import shown
-from telemetry.pages.trace_search import times
-from telemetry.pages.traces import ShownChip
+from telemetry.pages.logs import logs_figure
+from telemetry.pages.logs.log_search import HINT, NAMES, LogSearch, search_of
+from telemetry.pages.logs.patterns import fold, patterns_of
+from telemetry.pages.traces.span_detail import shown
+from telemetry.pages.traces.trace_search import times
+from telemetry.pages.traces.traces import ShownChip
 from telemetry.store.reading import logs
 from telemetry.store.reading.logs import LEVELS, Log
 from telemetry.store.reading.places import Place, place_of

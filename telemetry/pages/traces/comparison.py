@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from telemetry.pages.waterfall import failed, type_of, waterfall
+from telemetry.pages.traces.waterfall import failed, type_of, waterfall
 from telemetry.store.reading.traces import Trace, TraceRow
 
 MAX_STEPS = 200

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from telemetry.counting.reasons import WAITING, sentence
 from telemetry.pages.chips import is_trace_id
-from telemetry.pages.waterfall import failed, first_token, type_of
+from telemetry.pages.traces.waterfall import failed, first_token, type_of
 from telemetry.store.reading import logs, trace_context
 from telemetry.store.reading.trace_context import Record
 from telemetry.store.reading.traces import Span, TraceRow

@@ -17,10 +17,11 @@ from core.accounts import permissions
 from core.ui import numbers
 from core.ui import time_range as ranges
 from core.ui.csv_file import CsvFile
-from telemetry.pages import saved_views, traces_figure
+from telemetry.pages import saved_views
 from telemetry.pages.addresses import address, kept, own_fields
 from telemetry.pages.chips import Chip, is_trace_id, parse, parse_all
-from telemetry.pages.trace_search import HINT, RANGES, Search, search_of, times, without_duration
+from telemetry.pages.traces import traces_figure
+from telemetry.pages.traces.trace_search import HINT, RANGES, Search, search_of, times, without_duration
 from telemetry.store import sampling
 from telemetry.store.reading import trace_stats
 from telemetry.store.reading.traces import FACETS, Sort, TraceRow, find_traces

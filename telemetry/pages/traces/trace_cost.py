@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from telemetry.pages.waterfall import Row
+from telemetry.pages.traces.waterfall import Row
 from telemetry.store.reading.traces import Span
 
 DEAREST = 20

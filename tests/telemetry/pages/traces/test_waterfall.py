@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from telemetry.ingest.bodies import take
 from telemetry.pages.chips import Chip, number, parse
-from telemetry.pages.log_search import search_of
-from telemetry.pages.patterns import fold
-from telemetry.pages.waterfall import COLUMNS, rows_json, waterfall
+from telemetry.pages.logs.log_search import search_of
+from telemetry.pages.logs.patterns import fold
+from telemetry.pages.traces.waterfall import COLUMNS, rows_json, waterfall
 from telemetry.samples.demo_executions import Execution, Hour, body_of
 from telemetry.store.reading.traces import Span
 from tests.records import NOW, scalar

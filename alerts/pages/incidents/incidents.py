@@ -18,8 +18,8 @@ from alerts.incidents.models import Incident
 from alerts.models import Severity
 from alerts.oncall.queries import duties, escalation_rows
 from alerts.oncall.schedules import eligible
-from alerts.pages.alerts import require_operator
-from alerts.pages.incident_timeline import incident_timeline
+from alerts.pages.alerts.alerts import require_operator
+from alerts.pages.incidents.incident_timeline import incident_timeline
 from alerts.queries import RunbookDetail, runbook_detail
 from alerts.runbooks import html
 from core.accounts import permissions

@@ -23,7 +23,7 @@ from alerts.evaluation.series import portal_source
 from alerts.evaluation.states import holding_of
 from alerts.evaluation.suggestion import suggested_threshold
 from alerts.models import Rule, RuleChange, RuleGroup
-from alerts.pages import alert_figures
+from alerts.pages.alerts import alert_figures
 from alerts.rules import edits, rule_history
 from alerts.rules.expression import ExpressionError
 from alerts.rules.form import RuleForm, initial_of

@@ -1,0 +1,1 @@
+"""Alerts: their list, and one of them with its evidence and timeline."""

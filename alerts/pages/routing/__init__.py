@@ -1,0 +1,1 @@
+"""Routing, silences and times: which way alerts go."""

@@ -1,0 +1,1 @@
+"""Logs: search, histogram, patterns, live tail."""

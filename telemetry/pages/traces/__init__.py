@@ -1,0 +1,1 @@
+"""Traces: search, the waterfall, one span, two traces beside each other."""
