@@ -1,74 +1,63 @@
-"""What a rule would have done: over a stretch of the past, judged and held as the evaluation does (`judgement`,
-`state_machine`)."""
+"""What a rule would have done: over a stretch of the past, evaluated at the rule's own slots, judged and held as the
+evaluation does (`judgement`, `state_machine`).
+
+A month of minutes over a thousand label sets is 43 million evaluations, so they are made a piece of time after the
+other; what is kept of each are the alerts' states and the spells in which they were pending or fired. A piece is so
+short that the source reads it from the finest rollups that are kept, as it does for the evaluation.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 import promql
+from alerts.evaluation.episodes import Episode, Episodes, Spells, check_spells
 from alerts.evaluation.evaluate import NO_DATA, STANDS_FOR
-from alerts.evaluation.state_machine import FIRING, PENDING, Codes, over_time
+from alerts.evaluation.state_machine import FIRING, PENDING, Codes, Course, Seen
 from alerts.evaluation.states import holding_of
 from alerts.models import Rule, WithoutData
 from alerts.rules.expression import Comparison, expand, split
-from alerts.rules.judgement import judge_of
-from promql.values import Bools, Floats, Ints
+from alerts.rules.judgement import Judge, judge_of
+from promql.evaluate import DEFAULT_LOOKBACK_MS as LOOKBACK_MS
+from promql.syntax import Selector, Subquery, walk
+from promql.values import Bools, Ints
+from usage.series.grid import LONG
 
-MAX_STEPS = 1500
+MAX_STEPS = 180_000  # 30 days of slots 15 s apart
+MAX_SHOWN = 1500
+MAX_SECONDS = 60.0
 SHOWN_EPISODES = 12
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One alert that would have fired: label set, when (epoch ms; `ended_ms` None while it
-    lasts), and its highest or lowest value."""
-
-    labels: promql.Labels
-    pending_ms: int
-    fired_ms: int
-    ended_ms: int | None
-    seconds: float
-    peak: float
-
-    def overlaps(self, other: Episode) -> bool:
-        """Whether both fire at some time."""
-        return (self.ended_ms is None or other.fired_ms < self.ended_ms) and (
-            other.ended_ms is None or self.fired_ms < other.ended_ms
-        )
+# Longer spans are read from coarser rollups where the window allows it.
+FINE_MS = LONG * 1000 - 60_000
 
 
 @dataclass(frozen=True)
 class Backtest:
-    """A rule over the past. `measured` and `limit` are the two sides of its condition,
-    where it is one (`comparison`)."""
+    """A rule over the past. `times` are of the chart, `step_ms` is the distance of the evaluations; `states` has for
+    each label set that was pending or fired its gravest state from each time to the next. `measured` and `limit` are
+    the two sides of its condition at these times, where it is one (`comparison`)."""
 
     times: Ints
+    step_ms: int
     labels: list[promql.Labels]
     states: Codes
-    episodes: list[Episode]
+    episodes: Episodes
+    firing_now: int
+    pending_now: int
     comparison: Comparison | None
     measured: promql.Result
     limit: promql.Result | None
     seconds: float
 
     @property
-    def firing_now(self) -> int:
-        """Label sets that fire at the end."""
-        return int((self.states[:, -1] == FIRING).sum()) if self.states.size else 0
-
-    @property
-    def pending_now(self) -> int:
-        """Label sets that hold at the end, but not long enough."""
-        return int((self.states[:, -1] == PENDING).sum()) if self.states.size else 0
-
-    @property
     def firing_seconds(self) -> float:
         """For how long any label set would have fired."""
-        return sum((end - start) / 1000 for start, end in self.firing_intervals())
+        return self.episodes.seconds_in_all
 
     @property
     def newest(self) -> list[Episode]:
@@ -77,15 +66,10 @@ class Backtest:
 
     def only_here(self, other: Backtest) -> int:
         """How many of the alerts would not have fired there: none of the same labels did at the time."""
-        theirs: dict[frozenset[tuple[str, str]], list[Episode]] = defaultdict(list)
-        for one in other.episodes:
-            theirs[frozenset(one.labels.items())].append(one)
-        return sum(
-            not any(one.overlaps(another) for another in theirs[frozenset(one.labels.items())]) for one in self.episodes
-        )
+        return self.episodes.only_here(other.episodes)
 
     def firing_intervals(self) -> list[tuple[int, int]]:
-        """Stretches (epoch ms) in which any label set would have fired."""
+        """Stretches of the chart (epoch ms) in which any label set would have fired."""
         if not self.states.size:
             return []
         fired = (self.states == FIRING).any(axis=0)
@@ -95,98 +79,177 @@ class Backtest:
 
 
 def step_of(span_ms: int, interval_seconds: int) -> int:
-    """The distance of the evaluations of a backtest (ms): the group's interval, or a
-    multiple of it over a long time."""
+    """The distance of the evaluations of a backtest (ms): the group's interval, or a multiple where that would be too
+    many."""
     interval = interval_seconds * 1000
     return interval * -(-span_ms // (interval * MAX_STEPS))
 
 
-@dataclass(frozen=True)
-class Judged:
-    """Label sets over time: the value of each where it has one, and what becomes of it, as in
-    `state_machine.over_time`."""
-
-    times: Ints
-    labels: list[promql.Labels]
-    values: Floats
-    present: Bools
-    begins: Bools
-    keeps: Bools
-    for_seconds: Ints
-    is_unknown: Bools | None = None
-
-    def with_silence(self, silent: Bools, rule: Rule) -> Judged:
-        """The same where a rule does not count silence as all right: alerts stay as they are, and one more says so
-        where it is wanted."""
-        unknown = np.broadcast_to(silent, self.present.shape)
-        if rule.no_data == WithoutData.KEEP:
-            return replace(self, is_unknown=unknown)
-        row = silent[np.newaxis]
-        return Judged(
-            self.times,
-            [*self.labels, {STANDS_FOR: NO_DATA}],
-            np.vstack([self.values, np.full(row.shape, np.nan)]),
-            np.vstack([self.present, row]),
-            np.vstack([self.begins, row]),
-            np.vstack([self.keeps, np.zeros(row.shape, bool)]),
-            np.append(self.for_seconds, rule.for_seconds),
-            np.vstack([unknown, np.zeros(row.shape, bool)]),
-        )
-
-
 def backtest(rule: Rule, source: promql.Source, *, span_ms: tuple[int, int], step_ms: int) -> Backtest:
-    """Evaluate a rule, which need not be stored, over a span (epoch ms). Raises ExpressionError or
-    promql.PromQLError."""
+    """Evaluate a rule, which need not be stored, at each multiple of the step within a span (epoch ms). Raises
+    ExpressionError or promql.PromQLError."""
     began = time.monotonic()
     end = span_ms[1] // step_ms * step_ms
-    start = end - (span_ms[1] - span_ms[0]) // step_ms * step_ms
-    judge = judge_of(rule)
-    result = promql.range(judge.query, source, start, end, step_ms)
+    slots = np.arange(end - (span_ms[1] - span_ms[0]) // step_ms * step_ms, end + 1, step_ms, dtype=np.int64)
     comparison = split(expand(rule.expr, rule.threshold))
-    measured, limit = result, None
-    if comparison is not None:
-        measured = promql.range(comparison.measured, source, start, end, step_ms)
-        if comparison.number is None:
-            limit = promql.range(comparison.limit, source, start, end, step_ms)
-    verdict = judge.judge(result)
-    judged = Judged(
-        result.times,
-        [{name: text for name, text in one.items() if name != "__name__"} for one in result.labels],
-        result.values,
-        result.present,
-        verdict.begins,
-        verdict.keeps,
-        verdict.for_seconds,
+    past = Past(rule, judge_of(rule), lowest=comparison is not None and comparison.operator.startswith("<"))
+    asking = Asking(source, step_ms, began + MAX_SECONDS)
+    for first, result, silent in asking.pieces(past.judge, slots):
+        past.take(first, result, silent)
+    spells = past.spells()
+    width = -(-len(slots) // MAX_SHOWN)
+    times = slots[::width]
+    measured = asking.ask(comparison.measured if comparison else past.judge.query, times)
+    limit = asking.ask(comparison.limit, times) if comparison is not None and comparison.number is None else None
+    return Backtest(
+        times,
+        step_ms,
+        past.labels,
+        spells.shown(len(past.labels), width, len(times)),
+        Episodes(past.labels, spells, slots),
+        spells.at(len(slots) - 1, FIRING),
+        spells.at(len(slots) - 1, PENDING),
+        comparison,
+        measured,
+        limit,
+        time.monotonic() - began,
     )
-    if judge.measured:
-        judged = judged.with_silence(np.asarray(~measured.present.any(axis=0)), rule)
-    holding = holding_of(rule, judged.for_seconds)
-    states = over_time(judged.begins, judged.times, holding, judged.keeps, judged.is_unknown)
-    lowest = comparison is not None and comparison.operator.startswith("<")
-    found = episodes(judged, states, lowest=lowest)
-    spent = time.monotonic() - began
-    return Backtest(judged.times, judged.labels, states, found, comparison, measured, limit, spent)
 
 
-def episodes(judged: Judged, states: Codes, *, lowest: bool) -> list[Episode]:
-    """Every stretch in which a label set would have fired, oldest first."""
-    found = []
-    times, last = judged.times, len(judged.times) - 1
-    for row, own in enumerate(judged.labels):
-        for start, stop in stretches(states[row] == FIRING):
-            began = start
-            while began and states[row, began - 1] == PENDING:
-                began -= 1
-            values = judged.values[row, start:stop][judged.present[row, start:stop]]
-            values = values[~np.isnan(values)]
-            peak = float(values.min() if lowest else values.max()) if len(values) else float("nan")
-            ended = int(times[stop]) if stop <= last else None
-            seconds = (times[min(stop, last)] - times[start]) / 1000
-            found.append(Episode(own, int(times[began]), int(times[start]), ended, float(seconds), peak))
-    return sorted(found, key=lambda episode: (episode.fired_ms, sorted(episode.labels.items())))
+@dataclass(frozen=True)
+class Asking:
+    """Queries over the past, of which all together may last until a time (monotonic)."""
+
+    source: promql.Source
+    step_ms: int
+    until: float
+
+    def ask(self, query: str, slots: Ints) -> promql.Result:
+        """The query at evenly spaced slots."""
+        limits = promql.Limits(timeout_seconds=max(self.until - time.monotonic(), 0.0))
+        step = int(slots[1] - slots[0]) if len(slots) > 1 else self.step_ms
+        return promql.range(query, self.source, int(slots[0]), int(slots[-1]), step, limits=limits)
+
+    def pieces(self, judge: Judge, slots: Ints) -> Iterator[tuple[int, promql.Result, Bools | None]]:
+        """The judged query, piece by piece: the number of its first slot, the result, and at which of its slots
+        nothing was measured, where that matters. What would take too much memory at once is taken in smaller
+        pieces."""
+        size, first = max(1, _piece_ms(judge.query) // self.step_ms), 0
+        while first < len(slots):
+            piece = slots[first : first + size]
+            try:
+                result = self.ask(judge.query, piece)
+            except promql.LimitError as error:
+                if error.limit != "max_samples" or size == 1:
+                    raise
+                size = max(1, size // 4)
+                continue
+            silent = np.asarray(~self.ask(judge.measured, piece).present.any(axis=0)) if judge.measured else None
+            yield first, result, silent
+            first += len(piece)
+
+
+class Past:
+    """A rule's alerts on their way through the past, a piece of time after the other."""
+
+    def __init__(self, rule: Rule, judge: Judge, *, lowest: bool) -> None:
+        self.judge, self._rule, self._lowest = judge, rule, lowest
+        self.labels: list[promql.Labels] = []
+        self._numbers: dict[frozenset[tuple[str, str]], int] = {}
+        self._open = np.zeros(0, dtype=np.int64)  # the label sets of the course
+        self._course = Course()
+        self._parts: list[Spells] = []
+        self._count = 0
+
+    def take(self, first: int, result: promql.Result, silent: Bools | None) -> None:
+        """Go on through a piece, the number of whose first slot is given; `silent` are its slots at which nothing was
+        measured, where that matters. Raises promql.LimitError."""
+        verdict = self.judge.judge(result)
+        rows = self._rows(result.labels, np.asarray(verdict.begins.any(axis=1)))
+        stands_in = silent is not None and self._rule.no_data == WithoutData.ALERT
+        stand_in = [self._number({STANDS_FOR: NO_DATA})] if stands_in else []
+        others = [number for number in self._open.tolist() if number not in rows and number not in stand_in]
+        label_sets = np.array([*rows, *others, *stand_in], dtype=np.int64)
+        if not len(label_sets):
+            return
+        own, missing = np.array([*rows.values()], dtype=np.int64), len(others) + len(stand_in)
+        values = np.where(result.present[own], result.values[own], np.nan)
+        seen = Seen(*(_below(one[own], missing, False) for one in (verdict.begins, verdict.keeps)))
+        if silent is not None:
+            unknown = np.repeat(silent[np.newaxis], len(label_sets), axis=0)
+            if stands_in:
+                seen.has_sample[-1], unknown[-1] = silent, False
+            seen = replace(seen, is_unknown=unknown)
+        holding = holding_of(self._rule, _below(verdict.for_seconds[own], missing, self._rule.for_seconds))
+        course = self._course.of(_places(self._open, label_sets))
+        codes = course.through(seen, result.times, holding)
+        spells = Spells.of(label_sets, codes, _below(values, missing, np.nan), first, lowest=self._lowest)
+        self._count += len(spells.start)
+        check_spells(self._count)
+        self._parts.append(spells)
+        still = np.flatnonzero(course.is_open)
+        self._open, self._course = label_sets[still], course.of(still)
+
+    def _rows(self, labels: Sequence[promql.Labels], begins: Bools) -> dict[int, int]:
+        """The rows of a result that matter, by the numbers of their label sets: those that begin an alert, and those
+        whose alert is not over."""
+        if not len(self._open):
+            return {self._number(labels[row]): row for row in np.flatnonzero(begins).tolist()}
+        still, found = set(self._open.tolist()), {}
+        for row, own in enumerate(labels):
+            number = self._number(own) if begins[row] else self._numbers.get(_identity(own), -1)
+            if begins[row] or number in still:
+                found[number] = row
+        return found
+
+    def _number(self, labels: promql.Labels) -> int:
+        """The number of a label set, a new one where it was not seen before."""
+        identity = _identity(labels)
+        if identity not in self._numbers:
+            self._numbers[identity] = len(self.labels)
+            self.labels.append({name: text for name, text in labels.items() if name != "__name__"})
+        return self._numbers[identity]
+
+    def spells(self) -> Spells:
+        """All that there were."""
+        nothing = np.zeros((0, 1))
+        empty = Spells.of(self._open[:0], nothing.astype(np.int8), nothing, 0, lowest=self._lowest)
+        return Spells.joined([empty, *self._parts], lowest=self._lowest)
 
 
 def stretches(flags: Bools) -> list[tuple[int, int]]:
     """[start, stop) of each run of true."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+
+
+def _piece_ms(query: str) -> int:
+    """How long a piece is, so that the query's selectors read the finest rollups; what looks back for longer than that
+    is read from coarser ones in any case."""
+    reaches = (_reach(node) for node in walk(promql.parse(query).expr) if isinstance(node, Selector | Subquery))
+    longest = max((reach for reach in reaches if reach < FINE_MS), default=0)
+    return max(FINE_MS - longest, FINE_MS // 4)
+
+
+def _reach(node: Selector | Subquery) -> int:
+    """How far (ms) a selector looks back."""
+    if isinstance(node, Selector):
+        return LOOKBACK_MS if node.range_ms is None else node.range_ms
+    return node.range_ms + max(
+        (_reach(one) for one in walk(node.expr) if isinstance(one, Selector | Subquery)), default=0
+    )
+
+
+def _identity(labels: promql.Labels) -> frozenset[tuple[str, str]]:
+    return frozenset(pair for pair in labels.items() if pair[0] != "__name__")
+
+
+def _below(matrix: Any, rows: int, value: float) -> Any:
+    """A matrix, or a column, with some more rows of one value."""
+    return np.concatenate([matrix, np.full((rows, *matrix.shape[1:]), value, dtype=matrix.dtype)])
+
+
+def _places(known: Ints, wanted: Ints) -> Ints:
+    """Where each number stands among the known ones; -1 for others."""
+    places = {number: place for place, number in enumerate(known.tolist())}
+    return np.array([places.get(number, -1) for number in wanted.tolist()], dtype=np.int64)

@@ -8,8 +8,9 @@ all come here. Source: prometheus `rules/alerting.go`, `Eval`; what it does not 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ Codes = npt.NDArray[np.int8]
 INACTIVE, PENDING, FIRING = 0, 1, 2
 NEVER = -1
 """In place of a time (ms) that has not come."""
+LAST = np.iinfo(np.int64).max
+"""A time (ms) after all others."""
 FLAP_MS = 3_600_000
 """The time over which it is counted how often an alert began to fire."""
 
@@ -46,6 +49,14 @@ class Seen:
     is_unrecovered: Bools | None = None
     is_unknown: Bools | None = None
     firings: Ints | None = None
+
+    def at(self, column: int) -> Seen:
+        """What one of many evaluations found, where each has a column."""
+        return Seen(
+            self.has_sample[:, column],
+            None if self.is_unrecovered is None else self.is_unrecovered[:, column],
+            None if self.is_unknown is None else self.is_unknown[:, column],
+        )
 
 
 @dataclass(frozen=True)
@@ -95,38 +106,90 @@ class States:
             np.where(where, before.missing_ms, self.missing_ms),
         )
 
+    def picked(self, rows: Ints) -> States:
+        """Some of the alerts, by their places; -1 for one that never had a sample."""
+        known = States(
+            np.append(self.codes, np.int8(INACTIVE)),
+            np.append(self.active_ms, NEVER),
+            np.append(self.missing_ms, NEVER),
+        )
+        return States(known.codes[rows], known.active_ms[rows], known.missing_ms[rows])
+
     def as_rows(self) -> list[tuple[int, int, int]]:
         """The code, the time active and the time missing of each alert."""
         return [*zip(self.codes.tolist(), self.active_ms.tolist(), self.missing_ms.tolist(), strict=True)]
 
 
-def over_time(
-    has_sample: Bools,
-    times: Ints,
-    holding: Holding,
-    is_unrecovered: Bools | None = None,
-    is_unknown: Bools | None = None,
-) -> Codes:
-    """Codes [series, times] of series whose condition holds where `has_sample` is true; none has an alert before. The
-    others as in `Seen`."""
-    codes = np.zeros(has_sample.shape, dtype=np.int8)
-    began = np.zeros(has_sample.shape, dtype=np.int8)
-    states = States.inactive(len(has_sample))
-    firings, oldest = np.zeros(len(has_sample), dtype=np.int64), 0
-    for column, now_ms in enumerate(times.tolist()):
-        while times[oldest] <= now_ms - FLAP_MS:
-            firings -= began[:, oldest]
-            oldest += 1
-        seen = Seen(
-            has_sample[:, column],
-            None if is_unrecovered is None else is_unrecovered[:, column],
-            None if is_unknown is None else is_unknown[:, column],
-            firings,
-        )
-        after = states.advance(seen, now_ms, holding)
-        if holding.flap_limit:
-            began[:, column] = (after.codes == FIRING) & (states.codes != FIRING)
-            firings += began[:, column]
-        states = after
-        codes[:, column] = states.codes
-    return codes
+class Course:
+    """Alerts on their way through time, a stretch of evaluations at once. `states` are those after the last one."""
+
+    def __init__(self, count: int = 0) -> None:
+        self.states = States.inactive(count)
+        # When alerts began to fire within FLAP_MS (Unix ms), and which: kept where a rule counts that.
+        self._began: deque[tuple[int, Ints]] = deque()
+
+    @property
+    def is_open(self) -> Bools:
+        """Which alerts are not over, or began to fire so lately that it still matters."""
+        found: Bools = self.states.codes != INACTIVE
+        for _, rows in self._began:
+            found[rows] = True
+        return found
+
+    def of(self, rows: Ints) -> Course:
+        """The same for some of the alerts, by their places here; -1 for one that there was not."""
+        there, found = rows >= 0, Course(len(rows))
+        found.states = self.states.picked(rows)
+        place = np.full(len(self.states.codes), -1)
+        place[rows[there]] = np.flatnonzero(there)
+        kept = ((at, place[began][place[began] >= 0]) for at, began in self._began)
+        found._began = deque((at, began) for at, began in kept if len(began))
+        return found
+
+    def through(self, seen: Seen, times: Ints, holding: Holding) -> Codes:
+        """Codes [alerts, times] of evaluations at these times, of which `seen` tells in matrices (`firings` aside,
+        which are counted here)."""
+        codes = np.zeros(seen.has_sample.shape, dtype=np.int8)
+        given = [one for one in (seen.has_sample, seen.is_unrecovered, seen.is_unknown) if one is not None]
+        changes = np.zeros(len(times), dtype=bool)
+        for one in given:
+            changes[1:] |= (one[:, 1:] != one[:, :-1]).any(axis=0)
+        changing = [*np.flatnonzero(changes).tolist(), len(times)]
+        column = following = 0
+        while column < len(times):
+            self._advance(seen.at(column), int(times[column]), holding)
+            # Until something else is seen, or a time is over, every evaluation finds the same.
+            while changing[following] <= column:
+                following += 1
+            until = min(changing[following], int(np.searchsorted(times, self._due(int(times[column]), holding))))
+            codes[:, column:until] = self.states.codes[:, np.newaxis]
+            column = until
+        return codes
+
+    def _advance(self, seen: Seen, now_ms: int, holding: Holding) -> None:
+        if not holding.flap_limit:
+            self.states = self.states.advance(seen, now_ms, holding)
+            return
+        while self._began and self._began[0][0] <= now_ms - FLAP_MS:
+            self._began.popleft()
+        firings = np.zeros(len(seen.has_sample), dtype=np.int64)
+        for _, rows in self._began:
+            firings[rows] += 1
+        after = self.states.advance(replace(seen, firings=firings), now_ms, holding)
+        began = np.flatnonzero((after.codes == FIRING) & (self.states.codes != FIRING))
+        if len(began):
+            self._began.append((now_ms, began))
+        self.states = after
+
+    def _due(self, now_ms: int, holding: Holding) -> int:
+        """When (Unix ms) an alert changes next though nothing else is seen."""
+        waits = (self.states.active_ms + holding.for_ms)[self.states.codes == PENDING]
+        kept = (self.states.missing_ms + holding.keep_firing_ms)[self.states.missing_ms != NEVER]
+        counted = np.array([at + FLAP_MS for at, _ in self._began], dtype=np.int64)
+        dues = np.concatenate([waits, kept, counted])
+        return int(np.min(dues, initial=LAST, where=dues > now_ms))
+
+
+def over_time(has_sample: Bools, times: Ints, holding: Holding) -> Codes:
+    """Codes [alerts, times] of alerts whose condition holds where `has_sample` is true; none is there before."""
+    return Course(len(has_sample)).through(Seen(has_sample), times, holding)

@@ -149,7 +149,7 @@ def _changed(rule: Rule, **fields: float) -> Rule:
 
 def _longer_for(present: Backtest, rule: Rule) -> int:
     """A `for` that outlasts three quarters of the alerts, in whole minutes; an hour at most."""
-    lengths = sorted(one.seconds for one in present.episodes)
+    lengths = sorted(present.episodes.seconds.tolist())
     if len(lengths) < 2:
         return rule.for_seconds
     quarter = lengths[(3 * len(lengths) - 1) // 4]
