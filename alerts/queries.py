@@ -331,14 +331,6 @@ def runbook_detail(slug: str, number: int | None = None, workspaces: Collection[
     return RunbookDetail(runbook, wanted[0], versions, list(runbook.rules.filter(owned(workspaces))))
 
 
-def changes_during(alert: Alert, since: dt.datetime) -> list[RuleChange]:
-    """Edits of the alert's rule from `since` until the alert ended."""
-    changes = RuleChange.objects.filter(rule=alert.rule_id, version__gt=1, at__gte=since).order_by("at")
-    if alert.ended_at is not None:
-        changes = changes.filter(at__lte=alert.ended_at)
-    return list(changes[:20])
-
-
 def tells_of(alert_ids: Collection[int]) -> Q:
     """The deliveries whose message tells of any of the alerts."""
     wanted = sorted(alert_ids)

@@ -19,7 +19,6 @@ NAMES = {
     "hit": "sample",
     "hits": "samples",
     "jump": "command palette",
-    "marks": "annotations, or dirty buckets",
     "most": "MAX_…",
     "packed": "chunk",
     "patience": "statement timeout",

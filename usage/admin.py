@@ -18,6 +18,7 @@ from usage.models import (
     Dimension,
     DirtyBucket,
     GaugeSample,
+    Mark,
     MissingUsage,
     Price,
     Receipt,
@@ -145,3 +146,11 @@ class BudgetAdmin(AuditedAdmin):
 
     list_display = ("team", "limit_usd", "period")
     list_editable = ("limit_usd", "period")
+
+
+@admin.register(Mark)
+class MarkAdmin(AuditedAdmin):
+    """Deploys and other changes."""
+
+    list_display = ("at", "title", "workspace", "author_name")
+    search_fields = ("title",)

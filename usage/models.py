@@ -16,6 +16,9 @@ from django.utils import timezone
 
 from core.accounts.models import ApiKey, Owned, Workspace
 from usage.catalog.grains import COARSE, FINE, MIDDLE
+from usage.marks.models import Mark
+
+__all__ = ["Mark"]
 
 
 class Dimension(models.Model):

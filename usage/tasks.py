@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from usage.boards import budgets
 from usage.ingest import pipeline, spool_gauge
+from usage.marks.edits import forget_old
 from usage.samples import demo
 from usage.store import downsampling, partitions, retention
 
@@ -35,6 +36,7 @@ def keep_partitions() -> None:
     partitions.ensure_ahead(now)
     retention.rotate_events(now)
     retention.drop_old(now)
+    forget_old(now)
 
 
 @shared_task(ignore_result=True)

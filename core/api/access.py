@@ -32,7 +32,8 @@ class MayAccess(BasePermission):
         who = view.readers if reads else view.writers
         if who == "admins" and not permissions.administers(person):
             raise PermissionDenied("This needs an admin of a workspace, or an administrator of the portal.")
-        if who == "operators" and not permissions.may_operate(person):
+        sends = who == "reporters" and isinstance(person, KeyHolder) and "ingest" in person.key.scopes
+        if who in ("operators", "reporters") and not sends and not permissions.may_operate(person):
             raise PermissionDenied("This needs an operator of a workspace.")
         if who == "platform":
             changer_of(person).require(None)

@@ -53,12 +53,16 @@ class OwnedSerializer(Acting, serializers.ModelSerializer[T]):
         operated = list(permissions.operated(self.actor)[:2])
         return operated[0] if len(operated) == 1 and not changer_of(self.actor).portal else None
 
+    def may_own(self, workspace_id: int | None) -> bool:
+        """Whether the caller may make one for the workspace with this id (None: the whole portal)."""
+        return changer_of(self.actor).may(workspace_id)
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A new object has its owner, whose operator the caller must be."""
         if self.instance is None:
             attrs = {**attrs, "workspace": attrs["workspace"] if "workspace" in attrs else self.owner()}
             owner = attrs["workspace"]
-            if not changer_of(self.actor).may(owner.pk if owner else None):
+            if not self.may_own(owner.pk if owner else None):
                 raise PermissionDenied(
                     "This needs an operator of its workspace; without one it belongs to the whole portal."
                 )

@@ -36,7 +36,8 @@ class Resource(viewsets.GenericViewSet[T], Generic[T]):
     """A resource. Keys need one of `read_scopes` to read and of `write_scopes` to change; `reading_actions` are POSTs
     that only read.
 
-    `writers` "platform": what all workspaces share, changed by who operates all of them.
+    `writers` "platform": what all workspaces share, changed by who operates all of them; "reporters": operators, and
+    keys that send records.
     `is_scoped`: what is listed belongs to workspaces, and `workspace` in the URL narrows it to one.
     `is_confirmed_first`: sessions change it only when the person has confirmed within the last minutes that it is them.
     """
@@ -45,7 +46,7 @@ class Resource(viewsets.GenericViewSet[T], Generic[T]):
     write_scopes: ClassVar[frozenset[str]] = frozenset({"admin"})
     reading_actions: ClassVar[frozenset[str]] = frozenset()
     readers: ClassVar[Literal["members", "operators", "admins"]] = "members"
-    writers: ClassVar[Literal["members", "operators", "admins", "platform"]] = "operators"
+    writers: ClassVar[Literal["reporters", "members", "operators", "admins", "platform"]] = "operators"
     is_confirmed_first: ClassVar[bool] = False
     is_editable: ClassVar[bool] = False
     is_scoped: ClassVar[bool] = False

@@ -11,6 +11,7 @@ from portal.api import status
 from portal.people import api as people
 from telemetry.api import logs, saved_views, traces
 from usage.api import boards, money, received
+from usage.marks import api as marks
 
 # `rules` and `alerts` are taken by the Prometheus API, hence these resources' longer names.
 RESOURCES: dict[str, type[ViewSetMixin]] = {
@@ -32,6 +33,7 @@ RESOURCES: dict[str, type[ViewSetMixin]] = {
     "prices": money.Prices,
     "budgets": money.Budgets,
     "costs": money.Costs,
+    "marks": marks.Marks,
     "boards": boards.Boards,
     "coverage": boards.Coverage,
     "tools": boards.Tools,

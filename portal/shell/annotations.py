@@ -1,4 +1,5 @@
-"""What happened while a panel's series were recorded: alerts on them that fired, edits of their rules, new prices.
+"""What happened while a panel's series were recorded: alerts on them that fired, edits of their rules, new prices, and
+marks (deploys).
 
 Drawn over the panel's figure: firing is shaded, a change is a dotted line with its label.
 """
@@ -15,7 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 import alerts.queries
-from alerts.models import Alert, RuleChange
+from alerts.models import Alert
 from core.accounts import permissions
 from core.charts import overlays
 from core.charts.overlays import Note, Shape
@@ -23,7 +24,7 @@ from core.ui import time_range as ranges
 from usage.boards import queries
 from usage.boards.declarations import BOARDS
 from usage.catalog import BY_SERIES
-from usage.models import Price
+from usage.marks.queries import marks_between
 
 MAX_SHOWN = 40
 COST = "llm_provider_cost_usd_total"
@@ -50,8 +51,13 @@ def of_panel(request: HttpRequest, board_id: str, panel_id: str) -> JsonResponse
     fired = [one for one in alerts.queries.fired_between(start, end, scope.slugs) if families(one.rule.expr) & read]
     edits = [one for one in alerts.queries.edits_between(start, end, scope.slugs) if families(one.rule.expr) & read]
     prices = queries.prices_between(start, end) if COST in read else []
+    marks = marks_between(start, end, scope.slugs)
     shaded = [_shade(severity, *stretch) for severity, stretch in stretches(fired, start, end)]
-    changes = [*(_edit(change) for change in edits[:MAX_SHOWN]), *(_price(price) for price in prices[:MAX_SHOWN])]
+    changes = [
+        _change(change.at, f"rule edited: {change.rule.title or change.rule.name}") for change in edits[:MAX_SHOWN]
+    ]
+    changes += [_change(price.created_at, f"price of {price.model}") for price in prices[:MAX_SHOWN]]
+    changes += [_change(mark.at, mark.title) for mark in marks[:MAX_SHOWN]]
     lines = [shape for shape, _ in changes]
     return JsonResponse({"shapes": [*shaded, *lines], "annotations": [note for _, note in changes]})
 
@@ -81,14 +87,6 @@ def stretches(fired: Sequence[Alert], start: datetime, end: datetime) -> list[tu
 
 def _shade(severity: str, began: datetime, ended: datetime) -> Shape:
     return overlays.span(_ms(began), _ms(ended), f"--{severity}/.1")
-
-
-def _edit(change: RuleChange) -> tuple[Shape, Note]:
-    return _change(change.at, f"rule edited: {change.rule.title or change.rule.name}")
-
-
-def _price(price: Price) -> tuple[Shape, Note]:
-    return _change(price.created_at, f"price of {price.model}")
 
 
 def _change(at: datetime, text: str) -> tuple[Shape, Note]:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from alerts import queries
 from alerts.evidence import origins, traces
+from alerts.evidence.changes import changes_around
 from alerts.models import Alert, Rule
 from alerts.notify import acknowledge
 from alerts.pages.alerts import evidence, open_alerts
@@ -110,14 +111,14 @@ def detail(request: HttpRequest, alert_id: int) -> HttpResponse:
     """One alert: what it is, where it comes from, what to do."""
     found, now = find(request, alert_id), timezone.now()
     alert = found.alert
-    changes = queries.changes_during(alert, alert.active_at - origins.HOUR)
+    slugs = permissions.scope_of(request.user, {}).slugs
     runbook = queries.runbook_detail(alert.rule.runbook.slug) if alert.rule.runbook else None
     context = {
         "alert": alert,
-        "events": timeline(found, changes),
+        "events": timeline(found, changes_around(alert, slugs, now)),
         "earlier": found.earlier,
         "notified": queries.notified([alert]).get(alert.pk, []),
-        "origins": origins.origins(alert, permissions.scope_of(request.user, {}).slugs, now),
+        "origins": origins.origins(alert, slugs, now),
         "runbook": runbook,
         "runbook_html": html.render(runbook.version.text) if runbook else "",
         "may_operate": permissions.may_operate(request.user),
@@ -126,7 +127,7 @@ def detail(request: HttpRequest, alert_id: int) -> HttpResponse:
         return render(request, "alerts/_alert_state.html", context)
     if request.GET.get("part") == "events":
         return render(request, "alerts/_alert_events.html", context)
-    context["behind"] = traces.behind(alert, permissions.scope_of(request.user, {}).slugs, now)
+    context["behind"] = traces.behind(alert, slugs, now)
     return render(request, "alerts/alert.html", context)
 
 
@@ -136,9 +137,9 @@ def detail(request: HttpRequest, alert_id: int) -> HttpResponse:
 def figure(request: HttpRequest, alert_id: int) -> HttpResponse:
     """The chart of an alert, as JSON for charts.js."""
     found, now = find(request, alert_id), timezone.now()
-    changes = queries.changes_during(found.alert, found.alert.active_at - origins.HOUR)
+    slugs = permissions.scope_of(request.user, {}).slugs
     try:
-        drawn = evidence.figure(found, changes, permissions.scope_of(request.user, {}).slugs, now)
+        drawn = evidence.figure(found, changes_around(found.alert, slugs, now), slugs, now)
     except (PromQLError, ExpressionError) as error:
         return JsonResponse({"error": str(error)}, status=422)
     return JsonResponse(drawn)

@@ -9,8 +9,9 @@ from typing import Any
 import promql
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.series import portal_source
+from alerts.evidence.changes import Change
 from alerts.evidence.origins import HOUR, counted_by
-from alerts.models import Alert, RuleChange, State
+from alerts.models import Alert, State
 from alerts.pages.alerts import alert_figures
 from alerts.queries import AlertDetail
 from alerts.rules.expression import expand, split
@@ -26,7 +27,7 @@ def chart_span(alert: Alert, now: dt.datetime) -> TimeRange:
     return TimeRange(milliseconds(alert.active_at - HOUR), milliseconds(end))
 
 
-def figure(detail: AlertDetail, changes: list[RuleChange], workspaces: Collection[str] | None, now: dt.datetime) -> Any:
+def figure(detail: AlertDetail, changes: list[Change], workspaces: Collection[str] | None, now: dt.datetime) -> Any:
     """The chart of an alert over what its reader may see. Raises promql.PromQLError or ExpressionError."""
     alert, span = detail.alert, chart_span(detail.alert, now)
     rule, step = alert.rule, span.step_ms
@@ -87,5 +88,5 @@ def _stretches(detail: AlertDetail, colour: str, span: TimeRange) -> list[alert_
     return found
 
 
-def _notes(changes: list[RuleChange]) -> list[alert_figures.ChartNote]:
-    return [alert_figures.ChartNote(milliseconds(change.at), "rule edited") for change in changes]
+def _notes(changes: list[Change]) -> list[alert_figures.ChartNote]:
+    return [alert_figures.ChartNote(milliseconds(change.at), change.short) for change in changes]

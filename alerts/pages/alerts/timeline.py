@@ -1,12 +1,13 @@
-"""What happened to an alert, as lines of a timeline: its flips, who was notified and when, who took it, edits of its
-rule."""
+"""What happened to an alert, as lines of a timeline: its flips, who was notified and when, who took it, what was
+changed around it."""
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
 
-from alerts.models import Delivery, Flip, Rule, RuleChange, State
+from alerts.evidence.changes import Change
+from alerts.models import Delivery, Flip, Rule, State
 from alerts.queries import AlertDetail
 from core.ui import numbers
 
@@ -21,16 +22,14 @@ class Event:
     strong: str
     after: str = ""
     detail: str = ""
+    link: str = ""
 
 
-def timeline(detail: AlertDetail, changes: list[RuleChange]) -> list[Event]:
+def timeline(detail: AlertDetail, changes: list[Change]) -> list[Event]:
     """All that happened, oldest first."""
     events = [_flip_event(flip, detail.alert.rule) for flip in detail.flips]
     events += [delivery_event(delivery) for delivery in detail.deliveries]
-    events += [
-        Event(change.at, "", "Rule edited", f" by {change.author_name}: {', '.join(change.fields)}")
-        for change in changes
-    ]
+    events += [Event(change.at, "", change.strong, change.after, link=change.link) for change in changes]
     alert = detail.alert
     if alert.acknowledged_at is not None:
         who = alert.acknowledged_by.get_username() if alert.acknowledged_by else "somebody"

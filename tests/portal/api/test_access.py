@@ -37,6 +37,7 @@ OWNED = {
     "invitations",
     "traces",
     "saved-views",
+    "marks",
 }
 # Who lets people in: admins of the workspace, and who administers the portal.
 ADMINISTERED = {"workspaces", "members", "people", "invitations"}
@@ -73,6 +74,8 @@ def expected(caller: str, path: str, method: str) -> str:
     if path in PROMETHEUS:
         return "403" if caller in ("admin key", "ingest key", "backfill key") else "in"
     reads = method == "get" or path in READING_POSTS
+    if caller == "ingest key" and resource == "marks":
+        return "in"
     if caller in ("ingest key", "backfill key") or (caller == "query key" and not reads):
         return "403"
     if resource == "means":

@@ -8,7 +8,7 @@ from django.utils import timezone
 from alerts.models import Alert, Rule, RuleChange, RuleGroup, State
 from portal.shell.annotations import families
 from tests.people import People, browser_of, make_people
-from usage.models import Price
+from usage.models import Mark, Price
 
 pytestmark = pytest.mark.django_db
 COST = "/annotations/providers/cost.json?range=1h"
@@ -83,3 +83,9 @@ def test_families_are_read_off_an_expression() -> None:
         " llm_tokens_total"
     )
     assert families(expr) == {"llm_provider_request_seconds", "llm_tokens_total"}
+
+
+def test_a_deploy_is_marked_on_every_panel_of_its_workspace(people: People) -> None:
+    Mark.objects.create(title="agent 2.14.0", at=timezone.now() - timedelta(minutes=5), workspace=people.production)
+    for who, shown in ((people.owner, ["agent 2.14.0"]), (people.outsider, [])):
+        assert [note["text"] for note in browser_of(who).get(TOOLS).json()["annotations"]] == shown
