@@ -9,15 +9,18 @@ from typing import cast
 
 import psycopg
 import pytest
+from django.test import TransactionTestCase
 from pytest_django.live_server_helper import LiveServer
 
 from portal.run.postgres import SUPERUSER, THROWAWAY, running
 from tests import settings
+from tests.emptying import empty_tables
 from tests.in_flight import REQUESTS, Application
 from tests.servers import HttpServer, SmtpServer, serve_http, serve_smtp
 
-pytest_plugins = ["tests.records"]
+pytest_plugins = ["tests.records", "tests.cpu_seconds"]
 POSTGRES = ExitStack()
+TransactionTestCase._fixture_teardown = lambda _: empty_tables()
 ROOT = Path(__file__).resolve().parent
 
 

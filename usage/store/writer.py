@@ -110,8 +110,8 @@ class Call(NamedTuple):
     measures: Float8
     gauges: Composite
     starts: Composite
+    wait: str
     lock: Int8 = Int8(LOCK.number)
-    wait: str = LOCK_WAIT
 
 
 # Parameters without a type of their own take it from a cast.
@@ -197,6 +197,7 @@ def ask(
         measures=measures,
         gauges=gauges(current, kept, interned),
         starts=starts(kept, interned),
+        wait=LOCK_WAIT,
     )
     row_of_receipt = receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected)
     stored, *row, known = prepared(_STORE, {**call._asdict(), **row_of_receipt._asdict()})
