@@ -6,10 +6,11 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from portal.run.options import options_to_environment
+from portal.run.up import main
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     if sys.argv[1:2] == ["up"]:
-        options_to_environment(sys.argv[2:])
+        # Before Django is loaded: Postgres starts meanwhile.
+        sys.exit(main(sys.argv[2:]))
     execute_from_command_line(sys.argv)

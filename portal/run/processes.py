@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import IO, Any, Protocol
 
 import psutil
 
@@ -17,16 +19,30 @@ PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
-    """What the child does before exec: ask the kernel for `death_signal` when the parent's thread ends."""
+class Process(Protocol):
+    """A child process: a Popen, or a fork of ours."""
 
-    def ask() -> None:
-        if LIBC is not None:
-            LIBC.prctl(PR_SET_PDEATHSIG, int(death_signal))
-            if os.getppid() != parent:  # it died before we asked
-                os.kill(os.getpid(), signal.SIGKILL)
+    pid: int
 
-    return ask
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    @property
+    def returncode(self) -> int | Any | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int | None: ...
+
+    def send_signal(self, what: int, /) -> None: ...
+
+
+def die_with(parent: int, death_signal: signal.Signals) -> None:
+    """In a child: ask the kernel for `death_signal` when the parent's thread ends."""
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, int(death_signal))
+        if os.getppid() != parent:  # it died before we asked
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def spawn(
@@ -54,7 +70,7 @@ def spawn(
         user=user,
         group=user,
         extra_groups=[] if user else None,
-        preexec_fn=_die_with(os.getpid(), death_signal),
+        preexec_fn=partial(die_with, os.getpid(), death_signal),
     )
 
 

@@ -9,13 +9,12 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from portal.run.processes import signal_group
+from portal.run.processes import Process, signal_group
 
 MAX_BACKOFF = 30.0
 LONG_LIFE = 60.0
@@ -36,10 +35,10 @@ class Child:
     have."""
 
     name: str
-    start: Callable[[], subprocess.Popen[bytes]]
+    start: Callable[[], Process]
     stop_signal: signal.Signals
     last: bool = False
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     started: float = 0.0
     failures: int = 0
     due: float = 0.0
@@ -76,6 +75,15 @@ class Supervisor:
         """Start a child and keep it running from now on."""
         self.children.append(child)
         self._start(child)
+
+    def leave(self) -> None:
+        """In a fork of this process: close what belongs to the supervisor."""
+        self._selector.close()
+        for end in (self._wake, self._waker):
+            end.close()
+        for child in self.children:
+            if child.process and child.process.stdout:
+                child.process.stdout.close()
 
     def run(self) -> None:
         """Go on until asked to stop."""

@@ -3,10 +3,14 @@
 In order: the data folder (there, writable, not in use), the port, Postgres, tables and static files (`manage.py
 prepare`), then web server, Celery worker and beat. What goes wrong before they run is one line on stderr and a non-zero
 exit code.
+
+While Postgres starts, this process imports all that the parts need (`portal.run.parts`); each part is then a fork of
+it. So Django is loaded once for all, in a second or two, and lies in memory once.
 """
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import os
 import shutil
@@ -15,34 +19,79 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import psutil
+import django
 import psycopg
 from django.db import DatabaseError, connections
-from django.utils import timezone
 
-from portal.env import Config
-from portal.exports.web_processes import FOLDER as METRICS_FOLDER
+from core.process_cache import forget_all
+from portal.env import Config, ConfigError, load
 from portal.run.data_folder import DataFolderError, RoleLock, check_data_folder
+from portal.run.forked import Forked
+from portal.run.options import add_arguments, options_to_environment
 from portal.run.postgres import EmbeddedPostgres, PostgresError
-from portal.run.prepare import first_credentials
-from portal.run.processes import end_with_parent, spawn, stop
+from portal.run.processes import end_with_parent
+from portal.run.sessions import end_leftovers, note
 from portal.run.supervise import Child, Supervisor, say
 
-# Marks our children in their environment, so that a later start finds what a killed one left.
-CHILD_VARIABLE = "LLM_USAGE_PORTAL_CHILD"
-MANAGE = Path(__file__).resolve().parent.parent.parent / "manage.py"
 OLDEST_POSTGRES = 150000
-CELERY = ("-m", "celery", "-q", "-A", "portal.celery")
+# Where the web processes keep their counts (portal.exports.web_processes).
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+# numpy's BLAS would keep a thread for each core: forks want none, and nothing here multiplies large matrices.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class UpError(Exception):
     """The portal cannot start; the message gives the reason, in one line."""
 
 
-def up(config: Config, database_url: str, *, with_parent: bool) -> int:
+class Portal:
+    """What `up` was asked to run, and its forks."""
+
+    def __init__(
+        self, supervisor: Supervisor, config: Config, roles: Sequence[str], leave: Sequence[Callable[[], None]]
+    ) -> None:
+        self.supervisor, self.config, self.roles = supervisor, config, roles
+        # A fork begins without what this process holds or has read from Postgres.
+        self._leave = [*leave, forget_all]
+
+    @property
+    def stopping(self) -> bool:
+        """We were asked to stop."""
+        return self.supervisor.stopping
+
+    def fork(
+        self,
+        name: str,
+        run: Callable[[], object],
+        death_signal: signal.Signals = signal.SIGTERM,
+        *,
+        relayed: bool = True,
+    ) -> Forked:
+        """A fork of this process that runs a function."""
+        connections.close_all()
+        return Forked(name, run, self._leave, death_signal, relayed=relayed)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """What `manage.py up` does with its arguments; the exit code."""
+    parser = argparse.ArgumentParser(prog="manage.py up", description=__doc__)
+    add_arguments(parser)
+    with_parent = parser.parse_args(arguments).with_parent
+    options_to_environment(arguments)
+    try:
+        config = load()
+    except ConfigError as error:
+        print("\n".join(f"portal: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return 1
+    return up(config, with_parent=with_parent)
+
+
+def up(config: Config, *, with_parent: bool) -> int:
     """Run until stopped; the exit code."""
     supervisor = Supervisor()
     locks: list[RoleLock] = []
@@ -52,15 +101,14 @@ def up(config: Config, database_url: str, *, with_parent: bool) -> int:
         roles = config.roles or default_roles(config)
         check_data_folder(config.data_dir)
         locks += [RoleLock(config.data_dir, role) for role in roles]
-        end_leftovers(config.data_dir, roles)
+        for role in roles:
+            end_leftovers(config.data_dir, role)
         if "web" in roles:
             check_port(config.host, config.port, "--port")
+            os.environ[METRICS_FOLDER] = str(new_metrics_folder(config.data_dir))
         if "otlp" in roles:
             check_port(config.host, config.otlp_grpc_port, "PORTAL_OTLP_GRPC_PORT")
-        server = EmbeddedPostgres(config.data_dir)
-        if "postgres" in roles:
-            start_postgres(supervisor, server, config)
-        run(supervisor, config, database_url, roles)
+        run(Portal(supervisor, config, roles, [supervisor.leave, *(lock.close for lock in locks)]))
     except (UpError, DataFolderError, PostgresError) as error:
         print(f"portal: {error}", file=sys.stderr, flush=True)
         return 1
@@ -83,22 +131,36 @@ def default_roles(config: Config) -> tuple[str, ...]:
     return (*postgres, "web", "worker", "beat", *(("otlp",) if config.otlp_grpc_port else ()))
 
 
-def run(supervisor: Supervisor, config: Config, database_url: str, roles: Sequence[str]) -> None:
-    """Everything after Postgres: wait for it, prepare, start the other parts, keep them running."""
-    wait_for_database(supervisor, config, database_url)
-    others = [role for role in ("web", "worker", "beat", "otlp") if role in roles]
-    if not supervisor.stopping and others:
-        prepare(supervisor)
+def run(portal: Portal) -> None:
+    """Start Postgres and meanwhile load the image, prepare, start the other parts, keep them all running."""
+    server = EmbeddedPostgres(portal.config.data_dir)
+    postgres = start_postgres(portal, server) if "postgres" in portal.roles else None
+    others = [role for role in ("web", "worker", "beat", "otlp") if role in portal.roles]
+    parts = load_image() if others else None
+    if postgres:
+        wait_for_postgres(portal, server, postgres)
+    wait_for_database(portal)
+    if parts and not portal.stopping:
+        prepare(portal, parts)
         for role in others:
-            if not supervisor.stopping:
-                supervisor.add(program(role, config))
+            if not portal.stopping:
+                portal.supervisor.add(part(portal, role, getattr(parts, role)))
         if "web" in others:
-            wait_for_web(supervisor, config)
-            announce(supervisor, config)
-    if not supervisor.stopping:
-        say(f"portal: running ({', '.join(roles)}); Ctrl-C stops it")
-    supervisor.run()
+            wait_for_web(portal)
+            announce(portal, parts)
+    if not portal.stopping:
+        say(f"portal: running ({', '.join(portal.roles)}); Ctrl-C stops it")
+    portal.supervisor.run()
     say("portal: stopping")
+
+
+def load_image() -> Any:
+    """Import Django and all that the parts need; the module of the parts."""
+    os.environ.update(ONE_THREAD)
+    django.setup()
+    parts = import_module("portal.run.parts")
+    parts.load()
+    return parts
 
 
 def check_port(host: str, port: int, setting: str) -> None:
@@ -113,28 +175,9 @@ def check_port(host: str, port: int, setting: str) -> None:
         raise UpError(f"cannot listen on {host} port {port}: {error.strerror}; choose another with {setting}") from None
 
 
-def end_leftovers(data: Path, roles: Sequence[str]) -> None:
-    """Kill children of an earlier `up` on this data folder that was itself killed. We hold the roles, so they are
-    nobody's."""
-    expected = {child_value(data, role) for role in roles}
-    left = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(CHILD_VARIABLE) in expected:
-                process.kill()
-                left.append(process)
-        except psutil.Error:
-            continue
-    psutil.wait_procs(left, timeout=5)
-
-
-def child_value(data: Path, role: str) -> str:
-    """The value of CHILD_VARIABLE for a child."""
-    return f"{role}:{data}"
-
-
-def start_postgres(supervisor: Supervisor, server: EmbeddedPostgres, config: Config) -> None:
-    """Start the embedded Postgres under supervision and make the portal's database."""
+def start_postgres(portal: Portal, server: EmbeddedPostgres) -> Child:
+    """Start the embedded Postgres under supervision."""
+    config = portal.config
     if not (server.cluster / "PG_VERSION").exists():
         say(f"portal: making a Postgres database in {server.cluster}")
 
@@ -149,15 +192,22 @@ def start_postgres(supervisor: Supervisor, server: EmbeddedPostgres, config: Con
         return server.start(max_connections=str(max(needed, 100)))
 
     child = Child("postgres", start, signal.SIGINT, last=True)
-    supervisor.add(child)
+    portal.supervisor.add(child)
+    return child
+
+
+def wait_for_postgres(portal: Portal, server: EmbeddedPostgres, child: Child) -> None:
+    """Return when the embedded Postgres answers and has the portal's database, or when we are to stop."""
     if child.process:
-        server.wait(child.process, lambda: supervisor.stopping)
-    if not supervisor.stopping:
+        server.wait(child.process, lambda: portal.stopping)
+    if not portal.stopping:
         server.ensure_database()
 
 
-def wait_for_database(supervisor: Supervisor, config: Config, url: str) -> None:
+def wait_for_database(portal: Portal) -> None:
     """Return when Postgres answers and is new enough."""
+    supervisor, config = portal.supervisor, portal.config
+    url = config.database_url or EmbeddedPostgres(config.data_dir).url()
     deadline = time.monotonic() + config.database_wait
     has_warned = False
     while not supervisor.stopping:
@@ -184,51 +234,28 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def prepare(supervisor: Supervisor) -> None:
-    """Run `manage.py prepare`: tables and static files."""
+def prepare(portal: Portal, parts: Any) -> None:
+    """Bring tables and static files up to date, in a fork: what migrations load is not kept."""
     say("portal: preparing tables and static files")
-    child = spawn([sys.executable, MANAGE, "prepare"])
-    while child.poll() is None and not supervisor.stopping:
-        supervisor.turn(0.2)
-    if supervisor.stopping:
-        stop(child, signal.SIGTERM, 2)
+    child = portal.fork("prepare", parts.prepare, relayed=False)
+    while child.poll() is None and not portal.stopping:
+        portal.supervisor.turn(0.2)
+    if portal.stopping:
+        child.send_signal(signal.SIGKILL)
     elif child.returncode:
         raise UpError("the tables could not be prepared; see above")
 
 
-def program(role: str, config: Config) -> Child:
-    """The web server, the worker or the beat as a child."""
-    commands = {
-        "web": [
-            *("-m", "granian", "--interface", "wsgi", "--host", config.host, "--port", str(config.port)),
-            *("--workers", str(config.web_workers), "--blocking-threads", str(config.web_threads)),
-            # More requests than that wait in the listening queue instead of in memory.
-            *("--backpressure", str(config.web_threads * 4), "--backlog", "1024", "--no-ws"),
-            *("--workers-kill-timeout", "4", "--respawn-failed-workers", "--log-level", "error"),
-            "portal.wsgi:application",
-        ],
-        "worker": [*CELERY, "worker", "-l", "WARNING", "--without-gossip", "--without-mingle"],
-        "beat": [*CELERY, "beat", "-l", "WARNING", "--pidfile="],
-        "otlp": [str(MANAGE), "otlp_grpc"],
-    }
-    # Root in a container is a choice of the operator's; Celery would say so in ten lines at every start.
-    quiet = ["-W", "ignore:You're running the worker with superuser"]
-    command = [sys.executable, *quiet, *commands[role]]
-    environment = {**os.environ, CHILD_VARIABLE: child_value(config.data_dir, role), "PYTHONUNBUFFERED": "1"}
-    if role == "web":
-        environment[METRICS_FOLDER] = str(new_metrics_folder(config.data_dir))
+def part(portal: Portal, role: str, run: Callable[[Config], object]) -> Child:
+    """The web server, the worker, the beat or OTLP's as a child."""
+    config = portal.config
     # When we are killed, Postgres goes too, and without its queue Celery would take long to end in good order.
     dies_by = signal.SIGKILL if role == "worker" else signal.SIGTERM
 
-    def start() -> subprocess.Popen[bytes]:
-        return spawn(
-            command,
-            env=environment,
-            death_signal=dies_by,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=MANAGE.parent,
-        )
+    def start() -> Forked:
+        process = portal.fork(role, lambda: run(config), dies_by)
+        note(config.data_dir, role, process.pid)
+        return process
 
     return Child(role, start, signal.SIGTERM)
 
@@ -242,11 +269,12 @@ def new_metrics_folder(data: Path) -> Path:
     return folder
 
 
-def wait_for_web(supervisor: Supervisor, config: Config) -> None:
+def wait_for_web(portal: Portal) -> None:
     """Return when the web server answers, or when we are to stop."""
-    while not supervisor.stopping:
-        supervisor.turn(0.1)
-        connection = http.client.HTTPConnection(config.local_host.strip("[]"), config.port, timeout=1)
+    address = portal.config.local_host.strip("[]"), portal.config.port
+    while not portal.stopping:
+        portal.supervisor.turn(0.1)
+        connection = http.client.HTTPConnection(*address, timeout=1)
         try:
             connection.request("GET", "/healthz")
             if connection.getresponse().status == http.HTTPStatus.OK:
@@ -257,12 +285,13 @@ def wait_for_web(supervisor: Supervisor, config: Config) -> None:
             connection.close()
 
 
-def announce(supervisor: Supervisor, config: Config) -> None:
+def announce(portal: Portal, parts: Any) -> None:
     """Say where the portal is, the first start's credentials (made only now that they will be seen), how to send a
     record."""
-    if supervisor.stopping:
+    if portal.stopping:
         return
-    first = first_credentials(timezone.now())
+    config = portal.config
+    first = parts.first_credentials()
     connections.close_all()
     say(f"portal: ready at {config.public_url}/")
     if first:

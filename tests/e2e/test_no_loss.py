@@ -107,7 +107,7 @@ def test_nothing_accepted_is_lost_or_doubled_while_everything_is_killed() -> Non
             wait_until(lambda: client.spooled >= 3, 30, "nothing was spooled while Postgres was away")
             after = client.accepted
             wait_until(lambda: client.accepted > after + 100, 60, "records stopped")
-            for word in ("worker", "granian"):
+            for word in ("worker", "web"):
                 kill(portal.leader_of(word))
                 after, traces = client.accepted, exporter.traces
                 wait_until(lambda: client.accepted > after + 100, 60, f"records stopped after {word} was killed")  # noqa: B023

@@ -1,13 +1,12 @@
-"""`manage.py up`."""
+"""`manage.py up`, for `manage.py help`: manage.py itself runs it, before Django is loaded."""
 
 import argparse
 import sys
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from portal.run import options as up_options
-from portal.run import up
+from portal.run.options import add_arguments
+from portal.run.up import main
 
 
 class Command(BaseCommand):
@@ -17,9 +16,9 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """The options; manage.py has put their values into the environment already."""
-        up_options.add_arguments(parser)
+        """The options."""
+        add_arguments(parser)
 
     def handle(self, *args: object, **options: object) -> None:
         """Run until stopped."""
-        sys.exit(up.up(settings.PORTAL, settings.DATABASE_URL, with_parent=bool(options["with_parent"])))
+        sys.exit(main(sys.argv[2:]))

@@ -31,7 +31,7 @@ def counters(portal: LivePortal) -> dict[str, float]:
 
 def web_pids(portal: LivePortal) -> set[int]:
     """The web processes below granian's own."""
-    return {process.pid for process in portal.leader_of("granian").children() if process.num_threads() > 1}
+    return {process.pid for process in portal.leader_of("web").children() if process.num_threads() > 1}
 
 
 def test_counters_of_two_web_processes_never_go_back_also_over_a_respawn(portal: LivePortal) -> None:
