@@ -15,7 +15,7 @@ from alerts.evaluation.series import portal_source
 from alerts.models import Rule
 from alerts.recording.overlay import Overlay
 from alerts.rules.expression import ExpressionError
-from alerts.rules.judgement import judge_of
+from alerts.rules.judgement import JUDGED, judge_of
 
 SourceOf = Callable[[str], promql.Source]
 # Labels with the metric's name, time (Unix ms) and value.
@@ -35,7 +35,8 @@ class Scopes:
         self._asked: dict[str | None, list[promql.Query]] = defaultdict(list)
         self._sources: dict[str | None, promql.Source] = {}
         self._recorded: dict[str | None, dict[str, list[NewSample]]] = defaultdict(lambda: defaultdict(list))
-        for rule in Rule.objects.filter(group__in=group_ids, enabled=True).select_related("workspace"):
+        enabled = Rule.objects.filter(group__in=group_ids, enabled=True).select_related("workspace")
+        for rule in enabled.only(*JUDGED, "severity", "workspace__slug"):
             # What cannot be asked is that rule's error, later.
             with suppress(ExpressionError, promql.PromQLError):
                 self._asked[_slug(rule)].append(promql.parse(judge_of(rule).query))

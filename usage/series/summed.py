@@ -106,6 +106,11 @@ class Summation:
         return np.where(present[:, None, :], sums, 0.0), present
 
     @property
+    def rows(self) -> int:
+        """How many rows a matrix of its series would have."""
+        return len(self.begun) * self.counters.width
+
+    @property
     def _width(self) -> int:
         return 1 if self.as_one else self.counters.width
 

@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 import promql
 from alerts.evaluation.schedule import Slots, due_slots
 from alerts.evaluation.tick import tick
-from alerts.models import Alert, Flip, Health, Rule, RuleGroup
+from alerts.models import Alert, Delivery, Flip, Health, Rule, RuleGroup
+from alerts.notify.channels import create_channel
 from tests.alerts.groups import evaluate_group
 from tests.alerts.scripted_rules import DELAY, START, flip_lines, gauge, make_rule, minute, only_alert, run
 
@@ -251,3 +252,18 @@ def test_the_number_of_statements_does_not_grow_with_the_alerts() -> None:
         return len(captured)
 
     assert statements(2) == statements(40)
+
+
+def test_the_number_of_statements_does_not_grow_with_the_rules_of_a_group() -> None:
+    create_channel("webhook", "everybody", {"url": "https://hooks.example.org/"})
+
+    def statements(rules: int) -> int:
+        first = make_rule()
+        for number in range(1, rules):
+            Rule.objects.create(group=first.group, name=f"{first.name}.{number}", expr="load > $threshold", threshold=5)
+        with CaptureQueriesContext(connection) as captured:
+            run(first, gauge({"a": [9, 8]}), 0, 1)
+        assert Delivery.objects.filter(incident__members__alert__rule__group=first.group).count() == rules
+        return len(captured)
+
+    assert statements(2) == statements(20)

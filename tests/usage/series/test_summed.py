@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +15,11 @@ from django.utils import timezone
 
 import promql
 from tests.records import NOW, Sender, call
+from usage.series import source as source_module
 from usage.series.source import PostgresSource
 from usage.store import downsampling
 
-pytestmark = pytest.mark.usefixtures("fixed_time")
+pytestmark = pytest.mark.usefixtures("fixed_time", "summed_always")
 END = NOW.replace(minute=0, second=0)
 QUERIES = (
     "sum by (model) (rate(compozy_llm_usage_events_total[{window}]))",
@@ -33,6 +35,12 @@ QUERIES = (
     " / sum by (model) (rate(compozy_llm_usage_events_total[{window}]))",
     "max_over_time(sum by (model) (rate(compozy_llm_usage_events_total[{window}]))[40m:3m])",
 )
+
+
+@pytest.fixture
+def summed_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few series as there are here would be read as a matrix."""
+    monkeypatch.setattr(source_module, "DENSE_CELLS", 0)
 
 
 class General:
@@ -153,3 +161,23 @@ def test_the_sums_of_a_snapshot_are_read_once_for_all_that_is_made_of_them(sende
             together = [rows(promql.range(query, state, *times)) for query in queries]
     assert not asked.captured_queries
     assert together == apart
+
+
+def test_a_range_of_few_series_is_left_to_the_general_way(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(sender, random.Random(1), 2)
+    end = int(END.timestamp() * 1000)
+    source = PostgresSource(now=END.timestamp())
+    need = promql.SumNeed(
+        (promql.Matcher("__name__", "=", "compozy_llm_usage_events_total"),),
+        "rate",
+        600_000,
+        ("model",),
+        True,
+        end - 3_600_000,
+        end,
+        60_000,
+    )
+    assert source.summed(need) is not None
+    monkeypatch.setattr(source_module, "DENSE_CELLS", 10_000_000)
+    assert source.summed(need) is None
+    assert source.summed(replace(need, start_ms=end, step_ms=0)) is not None
