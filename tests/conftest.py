@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
@@ -10,6 +10,7 @@ from typing import cast
 import psycopg
 import pytest
 from django.test import TransactionTestCase
+from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from portal.run.postgres import SUPERUSER, THROWAWAY, running
@@ -17,6 +18,7 @@ from tests import settings
 from tests.emptying import empty_tables
 from tests.in_flight import REQUESTS, Application
 from tests.servers import HttpServer, SmtpServer, serve_http, serve_smtp
+from tests.template_database import templated
 
 pytest_plugins = ["tests.records", "tests.cpu_seconds"]
 POSTGRES = ExitStack()
@@ -77,6 +79,26 @@ def require_program(name: str) -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None,
+) -> Iterator[Callable[[], None]]:
+    """What comes before pytest-django makes a database: a template to copy. Call it once the database is there."""
+    with ExitStack() as stack:
+        if settings.EMBEDDED:
+            stack.enter_context(templated())
+        yield stack.close
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_modify_db_settings: Callable[[], None], django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """A database of this process's own."""
+    with django_db_blocker.unblock():
+        django_db_modify_db_settings()
 
 
 @pytest.fixture
