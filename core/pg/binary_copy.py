@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from psycopg import pq
 from psycopg.errors import error_from_result
 
+from core.net import tracing
+
 COPY_HEADER, COPY_PIECE = 19, 262_144  # bytes
 Rows = NDArray[np.void]
 YEAR_2000 = 946_684_800  # epoch seconds at which Postgres's timestamps are 0
@@ -54,8 +56,9 @@ def copied_bytes(cursor: CursorWrapper, query: str) -> Iterator[bytes]:
     """
     pgconn = cursor.connection.pgconn
     data = bytearray()
-    with connection.wrap_database_errors, selectors.DefaultSelector() as readable:
-        results = [pgconn.exec_(f"COPY ({query}) TO STDOUT (FORMAT BINARY)".encode())]
+    statement = f"COPY ({query}) TO STDOUT (FORMAT BINARY)"
+    with tracing.statement(statement), connection.wrap_database_errors, selectors.DefaultSelector() as readable:
+        results = [pgconn.exec_(statement.encode())]
         if results[0].status == pq.ExecStatus.COPY_OUT:
             readable.register(pgconn.socket, selectors.EVENT_READ)
             while (step := pgconn.get_copy_data(1))[0] >= 0:

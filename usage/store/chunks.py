@@ -28,6 +28,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from numpy.lib.recfunctions import structured_to_unstructured
 
+from core.net import tracing
 from core.pg.binary_copy import YEAR_2000, copied
 from promql.values import Floats, Ints
 from usage.catalog import KINDS, Kind
@@ -122,10 +123,9 @@ def write(cursor: CursorWrapper, bucket: datetime, form: Form = MINUTES) -> None
         own = np.isin(rows["dimension"], ids)
         found += chunks_of(KINDS[kind], rows["dimension"][own], places[own], measures[own])
     kinds, offsets, blocks, sizes, data = map(list, zip(*found, strict=True))
-    with connection.wrap_database_errors:
-        psycopg.Cursor(connection.connection).execute(
-            _WRITE.format(table=form.table), [bucket, kinds, offsets, blocks, sizes, data]
-        )
+    statement = _WRITE.format(table=form.table)
+    with tracing.statement(statement), connection.wrap_database_errors:
+        psycopg.Cursor(connection.connection).execute(statement, [bucket, kinds, offsets, blocks, sizes, data])
 
 
 def chunks_of(kind: Kind, dimensions: Ints, places: Ints, measures: Floats) -> Iterator[Chunk]:
@@ -179,7 +179,7 @@ def read_entries(
         f" WHERE kind = '{measure[0]}' AND measure = {measure[1]} AND bucket >= to_timestamp({first})"
         f" AND bucket < to_timestamp({end}) AND block = ANY('{{{','.join(map(str, blocks.tolist()))}}}'::bigint[])"
     )
-    with connection.wrap_database_errors:
+    with tracing.statement(query), connection.wrap_database_errors:
         # Django's own cursors know no binary results: the data would come as hexadecimal text.
         found = psycopg.Cursor(connection.connection).execute(query, binary=True).fetchall()
     rows = [row for row in found if row[0] in buckets]

@@ -48,7 +48,7 @@ def test_nothing_of_the_sdk_is_loaded_unless_it_is_asked_for(tmp_path: object) -
     assert loaded(**data) == set()
     asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     assert loaded(**data, **asked, OTEL_SDK_DISABLED="true") == set()
-    assert {"opentelemetry.sdk.trace", "opentelemetry.instrumentation.django"} <= loaded(**data, **asked)
+    assert {"opentelemetry.sdk.trace", "opentelemetry.instrumentation.celery"} <= loaded(**data, **asked)
 
 
 def test_a_span_does_nothing_while_the_portal_is_not_traced() -> None:
