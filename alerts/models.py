@@ -363,6 +363,7 @@ class Delivery(models.Model):
         UNMUTED = "unmuted", "it still fires after it was muted"
         REPEAT = "repeat", "it still fires"
         ESCALATED = "escalated", "nobody has acknowledged it"
+        MERGED = "merged", "incidents were merged"
 
     flip = models.ForeignKey(Flip, on_delete=models.CASCADE, related_name="deliveries")
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")

@@ -18,7 +18,8 @@ from rest_framework.response import Response
 
 from alerts.incidents import actions, queries, silences
 from alerts.incidents.access import require_silence, visible_silences
-from alerts.incidents.mixed import colleagues, hide_others, marked, seen_events
+from alerts.incidents.merge import merge, separate
+from alerts.incidents.mixed import colleagues, hide_others, marked, may_act_on, seen_events
 from alerts.incidents.models import Incident, IncidentEvent, Silence
 from alerts.incidents.muting import matchers_of
 from alerts.incidents.resolve import MAX_OUTCOME, resolve
@@ -78,6 +79,7 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
             "resolved_by",
             "resolved_at",
             "outcome",
+            "merged_into",
             "events",
         )
         read_only_fields = fields
@@ -114,6 +116,12 @@ class ResolveSerializer(serializers.Serializer[Any]):
     """How it ended."""
 
     outcome = serializers.CharField(max_length=MAX_OUTCOME, allow_blank=True, required=False, default="")
+
+
+class MergeSerializer(serializers.Serializer[Any]):
+    """Which incident goes on."""
+
+    into = serializers.IntegerField(min_value=1, max_value=2**62)
 
 
 class OwnerSerializer(serializers.Serializer[Any]):
@@ -164,12 +172,20 @@ class Incidents(mixins.RetrieveModelMixin, Growing[Incident]):
         reader = {"colleagues": colleagues(slugs), "sees_all": all_or(slugs) is None}
         return {**super().get_serializer_context(), **reader}
 
-    def to_change(self) -> Incident:
+    def to_write(self) -> Incident:
         """The incident, for an operator of its first alert's workspace. Raises PermissionDenied."""
         incident = self.get_object()
-        lead = queries.incident_detail(incident.pk, self.slugs, timezone.now()).row.lead
-        if not may_acknowledge(self.actor, lead):
+        if not may_acknowledge(self.actor, queries.incident_row(incident, self.slugs).lead):
             raise PermissionDenied("This needs an operator of the alert's workspace.")
+        return incident
+
+    def to_change(self) -> Incident:
+        """The incident, for who operates the workspaces of all its alerts. Raises PermissionDenied."""
+        return self._required(self.to_write())
+
+    def _required(self, incident: Incident) -> Incident:
+        if not may_act_on(self.actor, incident):
+            raise PermissionDenied("It has alerts of workspaces that you do not operate: this would hold for them too.")
         return incident
 
     def _answer(self, done: bool = True) -> Response:
@@ -207,6 +223,24 @@ class Incidents(mixins.RetrieveModelMixin, Growing[Incident]):
         done = resolve(incident, asked.validated_data["outcome"], by=self.actor, now=timezone.now())
         return self._answer(done)
 
+    @extend_schema(request=MergeSerializer, responses=IncidentSerializer)
+    @action(detail=True, methods=["post"])
+    def merge(self, request: Request, pk: str) -> Response:
+        """Let another incident go on with its alerts, and with what comes of its group later. 409 when one of both is
+        over."""
+        incident, asked = self.to_change(), MergeSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        target = self.get_queryset().filter(pk=asked.validated_data["into"]).first()
+        if target is None or target.pk == incident.pk:
+            raise ValidationError({"into": ["is no other incident that you see"]})
+        return self._answer(merge(incident, self._required(target), by=self.actor, now=timezone.now()))
+
+    @extend_schema(request=None, responses=IncidentSerializer)
+    @action(detail=True, methods=["post"])
+    def separate(self, request: Request, pk: str) -> Response:
+        """Undo its being merged. 409 when it is merged into none, or that one is over."""
+        return self._answer(separate(self.to_change(), by=self.actor, now=timezone.now()))
+
     @extend_schema(request=OwnerSerializer, responses=IncidentSerializer)
     @action(detail=True, methods=["post"])
     def owner(self, request: Request, pk: str) -> Response:
@@ -237,7 +271,7 @@ class Incidents(mixins.RetrieveModelMixin, Growing[Incident]):
     @action(detail=True, methods=["post"])
     def tick(self, request: Request, pk: str) -> Response:
         """Say that a step of the runbook was done, or was not."""
-        incident, asked = self.to_change(), TickSerializer(data=request.data)
+        incident, asked = self.to_write(), TickSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         runbook = queries.incident_row(incident, self.slugs).lead.rule.runbook
         given = asked.validated_data
@@ -250,7 +284,7 @@ class Incidents(mixins.RetrieveModelMixin, Growing[Incident]):
     @action(detail=True, methods=["post"])
     def comment(self, request: Request, pk: str) -> Response:
         """Write something down."""
-        incident, asked = self.to_change(), CommentSerializer(data=request.data)
+        incident, asked = self.to_write(), CommentSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         actions.comment(incident, asked.validated_data["text"], by=self.actor, now=timezone.now())
         return self._answer()

@@ -8,7 +8,8 @@ and by who flushes; what is due at once is flushed in the same transaction.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from django.db import connection, transaction
@@ -25,6 +26,17 @@ from alerts.oncall.escalate import start_escalations
 from alerts.routing.matchers import Matchers, all_match
 
 BATCH = 200
+
+
+@dataclass(frozen=True)
+class Home:
+    """The open incident, by id, of the alerts of a group; `merged_from` is the group's own one, where that was merged
+    into it."""
+
+    incident: int
+    merged_from: int | None
+
+
 UPDATE_MEMBERS = """
 UPDATE alerts_member AS member
 SET notified = new.notified, done = new.done, muted_by = new.muted_by, muted_since = new.muted_since
@@ -46,10 +58,10 @@ def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
     places = {flip.alert_id: policy.places(flip.alert) for flip in news if flip.to_state == State.FIRING}
     wanted = {place.digest: place for found in places.values() for place in found}
     over = [flip.alert_id for flip in news if flip.to_state != State.FIRING]
-    incidents = _lock_incidents(wanted, over, now)
+    incidents, homes = _lock_incidents(wanted, over, now)
     groups = groups_of(incidents, policy, [flip.alert for flip in news])
     _fetch_channels(groups, news)
-    by_digest = {group.incident.digest: group for group in groups}
+    by_id = {group.incident.pk: group for group in groups}
     muting = Muting(policy, now)
     states: dict[int, State] = {flip.alert_id: State.FIRING for flip in news}
     deliveries = []
@@ -57,17 +69,17 @@ def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
         touched: dict[int, Group] = {}
         for flip in at_once:
             states[flip.alert_id] = State(flip.to_state)
-            here = [by_digest[place.digest] for place in places.get(flip.alert_id, ())]
-            for group in here if flip.to_state == State.FIRING else groups:
+            here = {home.incident: home for place in places.get(flip.alert_id, ()) for home in [homes[place.digest]]}
+            for group in [by_id[pk] for pk in here] if flip.to_state == State.FIRING else groups:
                 if flip.to_state == State.FIRING and flip.alert_id not in group.members:
-                    group.add(flip.alert)
+                    group.add(flip.alert, here[group.incident.pk].merged_from)
                 if flip.alert_id in group.members:
                     _note(group, flip, now)
                     touched[group.incident.pk] = group
         for group in touched.values():
             if group.incident.flush_at is not None and group.incident.flush_at <= now:
                 deliveries += flush(group, states, muting)
-    _save(groups, deliveries, news, now)
+    save_groups(groups, deliveries, news, now)
 
 
 def _fetch_channels(groups: Sequence[Group], news: Sequence[Flip]) -> None:
@@ -99,7 +111,7 @@ def flush_incident(incident_id: int, now: dt.datetime) -> bool:
             return False
         policy = current_policy()
         group = groups_of([incident], policy)[0]
-        _save([group], flush(group, {}, Muting(policy, now)), [], now)
+        save_groups([group], flush(group, {}, Muting(policy, now)), [], now)
     return True
 
 
@@ -137,24 +149,37 @@ def _note(group: Group, flip: Flip, now: dt.datetime) -> None:
     incident.flush_at = min(due, incident.flush_at or due)
 
 
-def _lock_incidents(wanted: dict[str, Place], over: list[int], now: dt.datetime) -> list[Incident]:
+def _lock_incidents(
+    wanted: dict[str, Place], over: list[int], now: dt.datetime
+) -> tuple[list[Incident], dict[str, Home]]:
     """The open incidents of the places (new where there is none) and of the alerts that
-    are over; locked, in the order of ids."""
+    are over, locked, in the order of ids; and which is of which place, by its digest."""
     of_ended = Member.objects.filter(alert__in=over, done=False, incident__closed_at=None)
     ids = set(of_ended.values_list("incident_id", flat=True)) if over else set()
     while True:
-        open_now = Incident.objects.filter(digest__in=wanted, closed_at=None)
-        known = dict(open_now.values_list("digest", "pk"))
-        missing = [place.open(now) for digest, place in sorted(wanted.items()) if digest not in known]
+        homes = _homes(wanted)
+        missing = [place.open(now) for digest, place in sorted(wanted.items()) if digest not in homes]
         if missing:
             # Another transaction may open the same one: then ours waits for it, and finds its row in the next round.
             Incident.objects.bulk_create(missing, ignore_conflicts=True)
-            known = dict(open_now.values_list("digest", "pk"))
-        rows = Incident.objects.select_for_update().filter(pk__in=ids | set(known.values()), closed_at=None)
-        locked = list(rows.order_by("pk"))
-        # One that was closed before we had its lock makes room for a new one.
-        if set(wanted) <= {incident.digest for incident in locked}:
-            return locked
+            homes = _homes(wanted)
+        chosen = {home.incident for home in homes.values()}
+        locked = list(Incident.objects.select_for_update().filter(pk__in=ids | chosen, closed_at=None).order_by("pk"))
+        # One that was closed before we had its lock makes room for a new one; what was separated has its own again.
+        is_known = homes.keys() == wanted.keys() and chosen <= {incident.pk for incident in locked}
+        if is_known and (all(home.merged_from is None for home in homes.values()) or _homes(wanted) == homes):
+            return locked, homes
+
+
+def _homes(digests: Collection[str]) -> dict[str, Home]:
+    """The open incidents of these groups, by digest; of one that was merged, while that is open, the other one."""
+    own = Incident.objects.filter(digest__in=digests, closed_at=None)
+    found = {digest: Home(pk, None) for digest, pk in own.values_list("digest", "pk")}
+    if rest := [digest for digest in digests if digest not in found]:
+        merged = Incident.objects.filter(digest__in=rest, merged_into__isnull=False, merged_into__closed_at=None)
+        for digest, target, pk in merged.values_list("digest", "merged_into", "pk"):
+            found[digest] = Home(target or 0, pk)
+    return found
 
 
 def groups_of(incidents: Sequence[Incident], policy: Policy, alerts: Iterable[Alert] = ()) -> list[Group]:
@@ -167,7 +192,13 @@ def groups_of(incidents: Sequence[Incident], policy: Policy, alerts: Iterable[Al
         member.alert = in_memory.get(member.alert_id, member.alert)
         members[member.incident_id][member.alert_id] = member
     entries = read_entries(incidents)
-    return [Group(incident, policy, members[incident.pk], entries.get(incident.pk, {})) for incident in incidents]
+    merged: dict[int | None, list[Incident]] = {}
+    for one in Incident.objects.filter(merged_into__in=list(members)).order_by("pk"):
+        merged.setdefault(one.merged_into_id, []).append(one)
+    return [
+        Group(incident, policy, members[incident.pk], entries.get(incident.pk, {}), merged.get(incident.pk, []))
+        for incident in incidents
+    ]
 
 
 def _update_members(members: Sequence[Member]) -> None:
@@ -185,8 +216,9 @@ def _update_members(members: Sequence[Member]) -> None:
         cursor.execute(UPDATE_MEMBERS, columns)
 
 
-def _save(groups: Sequence[Group], deliveries: list[Delivery], news: Sequence[Flip], now: dt.datetime) -> None:
-    """Write incidents, members and deliveries; begin escalations; wake the channels after the commit."""
+def save_groups(groups: Sequence[Group], deliveries: list[Delivery], news: Sequence[Flip], now: dt.datetime) -> None:
+    """Write incidents, members and deliveries; begin escalations; wake the channels after the commit. Of a transaction
+    that holds the incidents' locks."""
     Incident.objects.bulk_update(
         [group.incident for group in groups], ["anchor", "flush_at", "news_at", "closed_at", "notifications"]
     )

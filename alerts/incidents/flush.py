@@ -16,7 +16,7 @@ from functools import cached_property
 from alerts.incidents.models import Incident, Member
 from alerts.incidents.muting import Muting
 from alerts.incidents.policy import Policy
-from alerts.models import Alert, Channel, Delivery, Flip, State
+from alerts.models import Alert, Channel, Delivery, Flip, Rule, State
 from alerts.routing.tree import Route
 
 FOLLOWING: dict[str, str] = {
@@ -37,13 +37,18 @@ class Entry:
 @dataclass
 class Group:
     """An incident in memory, locked by this transaction, with its members by alert and what each channel was notified
-    last. `fires`: its last flush had something to notify of that fires; `followers` are the channels of people who
-    follow it, as of its last flush."""
+    last. `merged` are the incidents that were merged into it; `said` is why it is notified anew, after a merge.
+
+    `fires`: its last flush had something to notify of that fires; `followers` are the channels of people who follow it,
+    as of its last flush.
+    """
 
     incident: Incident
     policy: Policy
     members: dict[int, Member]
     entries: dict[int, Entry]
+    merged: list[Incident] = field(default_factory=list)
+    said: str = ""
     route: Route = field(init=False)
     fires: bool = False
     followers: list[Channel] = field(default_factory=list)
@@ -58,13 +63,18 @@ class Group:
 
     @cached_property
     def receivers(self) -> list[Channel]:
-        """Those that its receiver has now. Without a tree they are those of its rule, so there must be a member."""
-        return self.policy.receivers(self.incident, next(iter(self.members.values())).alert.rule)
+        """Those that its receiver has now, and those of what was merged into it. Without a tree they are those of its
+        rule, so there must be a member."""
+        found = self.policy.receivers(self.incident, self._rule_of(self.incident))
+        others = [self.policy.receivers(one, self._rule_of(one)) for one in self.merged]
+        return list({channel.pk: channel for channels in (found, *others) for channel in channels}.values())
 
     @cached_property
     def escalations(self) -> list[int]:
         """The escalation policies that it goes through, by id."""
-        return self.policy.escalations(self.incident, next(iter(self.members.values())).alert.rule)
+        all_of_it = (self.incident, *self.merged)
+        found = [pk for one in all_of_it for pk in self.policy.escalations(one, self._rule_of(one))]
+        return list(dict.fromkeys(found))
 
     @property
     def known(self) -> list[Channel]:
@@ -75,9 +85,17 @@ class Group:
             *(channel for channel in others if channel is not None and channel not in self.channels),
         ]
 
-    def add(self, alert: Alert) -> Member:
-        """Make the alert a member."""
-        member = Member(incident=self.incident, alert=alert)
+    def _rule_of(self, incident: Incident) -> Rule:
+        """The rule of any alert of the incident, or of one that was merged into it."""
+        if self.merged:
+            own = Member.objects.filter(incident=incident, merged_from=None).select_related("alert__rule")
+            if (first := own.order_by("id").first()) is not None:
+                return first.alert.rule
+        return next(iter(self.members.values())).alert.rule
+
+    def add(self, alert: Alert, merged_from: int | None = None) -> Member:
+        """Make the alert a member; it is of the group of `merged_from`, by id, if any."""
+        member = Member(incident=self.incident, alert=alert, merged_from_id=merged_from)
         self.members[alert.pk] = member
         return member
 
@@ -183,7 +201,7 @@ def _deliver(group: Group, channel: Channel, content: Content, now: dt.datetime)
         firing=[alert.pk for alert in firing.values()],
         resolved=[alert.pk for alert in resolved.values()],
         why=why,
-        note=FOLLOWING.get(channel.follows, ""),
+        note=group.said or FOLLOWING.get(channel.follows, ""),
         alert=_lead(known or frozenset(), firing, resolved),
         channel=channel,
         channel_name=channel.listed_name,
@@ -204,6 +222,8 @@ def _why(
     """The reason to tell the channel; None where there is none."""
     if known is None:
         return Delivery.Why.FIRST if firing else None
+    if group.merged and group.said and firing and channel in group.channels:
+        return Delivery.Why.MERGED
     if firing - known:
         return Delivery.Why.FIRING
     if not firing:
@@ -249,6 +269,32 @@ def _repeats_at(group: Group, now: dt.datetime) -> dt.datetime | None:
 
 def _state(alert: Alert, states: dict[int, State]) -> State:
     return states.get(alert.pk) or State(alert.state)
+
+
+def endings(group: Group, why: Delivery.Why, said: str, now: dt.datetime) -> list[Delivery]:
+    """A message to every channel that believes that something fires: the incident is over, as is `said`."""
+    found = []
+    for channel in group.known:
+        if not channel.send_resolved or not group.known_firing(channel):
+            continue
+        ids = [pk for pk in sorted(group.entries[channel.pk].firing) if pk in group.members]
+        found.append(
+            Delivery(
+                incident=group.incident,
+                number=group.incident.notifications + 1,
+                firing=[],
+                resolved=ids,
+                why=why,
+                note=said[:2000],
+                alert=group.members[ids[0]].alert,
+                flip=Flip.objects.filter(alert=ids[0]).latest("id"),
+                channel=channel,
+                channel_name=channel.listed_name,
+                created_at=now,
+                next_attempt_at=now,
+            )
+        )
+    return found
 
 
 def read_entries(incidents: Iterable[Incident]) -> dict[int, dict[int, Entry]]:

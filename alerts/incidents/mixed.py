@@ -1,7 +1,9 @@
 """An incident with alerts of several workspaces, as a routing tree can make one: what a reader of some of them sees.
 
 They see their own alerts, what was sent of these by channels that they see, and what members of their workspaces did
-with the incident; not who else it concerns, nor what those wrote.
+with the incident; not who else it concerns, nor what those wrote. What is done with an incident holds for all its
+alerts, so it is done by who operates the workspaces of all of them, or has its message: the others would be kept from
+theirs by a stranger. Comments and ticked steps keep nothing from anybody.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from alerts.models import Alert
 from alerts.queries import seen_by
 from core.accounts.models import Membership
 from core.accounts.ownership import owned
+from core.accounts.permissions import Person, operated_slugs, sees_all
 
 BY = ("acknowledged_by", "owner", "resolved_by")
 
@@ -27,6 +30,16 @@ def marked(incidents: QuerySet[Incident], workspaces: Collection[str] | None) ->
     return incidents.annotate(
         has_others=Exists(Member.objects.filter(incident=OuterRef("pk")).exclude(alert__in=visible))
     )
+
+
+def may_act_on(person: Person, incident: Incident) -> bool:
+    """Whether the person operates the workspaces of all its alerts; any, for alerts that name none."""
+    operated = operated_slugs(person)
+    if operated is None:
+        return True
+    named = Member.objects.filter(incident=incident).values_list("alert__labels__workspace", flat=True).distinct()
+    slugs = set(named)
+    return bool(operated) and slugs - {None} <= operated and (None not in slugs or sees_all(person))
 
 
 def colleagues(workspaces: Collection[str] | None) -> frozenset[int]:

@@ -93,6 +93,14 @@ class Incident(models.Model):
     resolved_at = models.DateTimeField(null=True, blank=True, help_text="When somebody resolved it by hand.")
     outcome = models.TextField(blank=True, help_text="How it ended, in the words of who resolved it.")
     raised_to = models.CharField(max_length=20, blank=True, help_text="The severity that somebody gave it.")
+    merged_into = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="merged",
+        help_text="The incident that goes on with its alerts; never one that was merged itself.",
+    )
 
     class Meta:
         app_label = "alerts"
@@ -124,7 +132,8 @@ class Member(models.Model):
     """An alert of an incident. `notified`: a message said that it fires. `done`: it has
     ended and nobody waits for that news.
 
-    `muted_by` says why it is not notified now.
+    `muted_by` says why it is not notified now; `merged_from` is the incident whose group the alert is of, where that
+    was merged into this one.
     """
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="members")
@@ -133,6 +142,7 @@ class Member(models.Model):
     done = models.BooleanField(default=False)
     muted_by = models.TextField(blank=True)
     muted_since = models.DateTimeField(null=True, blank=True)
+    merged_from = models.ForeignKey(Incident, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
         app_label = "alerts"
@@ -163,6 +173,8 @@ class IncidentEvent(models.Model):
         RESOLVED = "resolved"
         TICKED = "ticked"
         UNTICKED = "unticked"
+        MERGED = "merged"
+        SEPARATED = "separated"
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="events")
     kind = models.CharField(max_length=20, choices=Kind.choices)

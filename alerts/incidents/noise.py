@@ -31,7 +31,7 @@ MAX_ROWS, MAX_PAIRS = 200, 50_000
 LONGEST_FOR = dt.timedelta(hours=1)
 Kind = IncidentEvent.Kind
 # What people do when an alert is worth it. Snoozing is the opposite.
-ACTS = (Kind.ACKNOWLEDGED, Kind.COMMENT, Kind.OWNED, Kind.RAISED, Kind.RESOLVED, Kind.TICKED)
+ACTS = (Kind.ACKNOWLEDGED, Kind.COMMENT, Kind.MERGED, Kind.OWNED, Kind.RAISED, Kind.RESOLVED, Kind.TICKED)
 
 
 @dataclass
@@ -91,7 +91,8 @@ def rule_costs(workspaces: Collection[str] | None, now: dt.datetime) -> list[Rul
 
 def _add_reactions(costs: dict[int, RuleCost], visible: QuerySet[Alert]) -> None:
     """Who did something about the rules' incidents, and how soon."""
-    pairs = Member.objects.filter(alert__in=visible).order_by().values_list("incident", "alert__rule").distinct()
+    own = Member.objects.filter(alert__in=visible, merged_from=None)
+    pairs = own.order_by().values_list("incident", "alert__rule").distinct()
     incidents: defaultdict[int, set[int]] = defaultdict(set)
     for incident, rule in pairs[:MAX_PAIRS]:
         incidents[rule].add(incident)

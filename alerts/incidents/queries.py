@@ -50,6 +50,12 @@ class IncidentDetail:
     flips: list[Flip]
     steps: list[Step]
     why: list[str]
+    merged: list[Incident]
+
+    @property
+    def own(self) -> frozenset[int] | None:
+        """Of a mixed incident the ids of the alerts that its reader sees, SHOWN at most; None: all."""
+        return frozenset(member.alert_id for member in self.members) if self.row.incident.is_mixed else None
 
     @property
     def matchers(self) -> Matchers:
@@ -92,8 +98,11 @@ def incident_page(
 def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: dt.datetime) -> IncidentDetail:
     """Raises Incident.DoesNotExist, also for one of which the reader may see no alert."""
     incident = (
-        visible_incidents(workspaces).select_related("acknowledged_by", "owner", "resolved_by").get(pk=incident_id)
+        visible_incidents(workspaces)
+        .select_related("acknowledged_by", "owner", "resolved_by", "merged_into")
+        .get(pk=incident_id)
     )
+    merged = list(incident.merged.order_by("pk"))
     (row,) = _rows([incident], workspaces)
     visible = Alert.objects.filter(seen_by(workspaces))
     members = list(
@@ -110,7 +119,8 @@ def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: d
         .order_by("-id")[:SHOWN]
     )
     hide_others(incident, people)
-    events = seen_events(incident, incident.events.order_by("-at", "-id")[: 4 * SHOWN], people)
+    done = IncidentEvent.objects.filter(of_it(incident)).order_by("-at", "-id")
+    events = seen_events(incident, done[: 4 * SHOWN], people)
     flips = Flip.objects.filter(alert__in=[member.alert_id for member in members]).select_related("alert__rule")
     policy = current_policy()
     lead = row.lead
@@ -123,17 +133,30 @@ def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: d
         list(flips.order_by("-at", "-id")[: 2 * SHOWN]),
         steps,
         _why(incident, members, policy, now),
+        merged,
     )
+
+
+def of_it(incident: Incident) -> Q:
+    """Events and deliveries of the incident, and of what was merged into it."""
+    return Q(incident=incident) | Q(incident__merged_into=incident)
 
 
 def _deliveries(incident: Incident, workspaces: Collection[str] | None, people: Collection[int]) -> QuerySet[Delivery]:
     """What was sent of the incident, as far as a reader of these workspaces, whose colleagues these are, may see it."""
-    found = Delivery.objects.filter(incident=incident)
+    found = Delivery.objects.filter(of_it(incident))
     if not incident.is_mixed:
         return found
     visible = Member.objects.filter(incident=incident, alert__in=Alert.objects.filter(seen_by(workspaces)))
     ids = list(visible.values_list("alert_id", flat=True))
     return found.filter(tells_of(ids), of_seen_channels(workspaces, people))
+
+
+def others_open(incident: Incident, workspaces: Collection[str] | None) -> list[IncidentRow]:
+    """The newest other open incidents, which it could be merged with: those whose alerts the reader sees all."""
+    found = visible_incidents(workspaces).filter(closed_at=None).exclude(pk=incident.pk)
+    rows = _rows(found.order_by("-opened_at", "-id")[:SHOWN], workspaces)
+    return [row for row in rows if not row.incident.is_mixed]
 
 
 def incident_row(incident: Incident, workspaces: Collection[str] | None = None) -> IncidentRow:

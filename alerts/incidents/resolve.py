@@ -8,7 +8,7 @@ import datetime as dt
 from django.db import transaction
 
 from alerts.incidents.collect import collect, groups_of
-from alerts.incidents.flush import Group
+from alerts.incidents.flush import endings
 from alerts.incidents.models import Incident, IncidentEvent, Member
 from alerts.incidents.policy import current_policy
 from alerts.models import Delivery, Flip, State, author_fields
@@ -30,7 +30,7 @@ def resolve(incident: Incident, outcome: str, *, by: Actor, now: dt.datetime) ->
             return False
         (group,) = groups_of([locked], current_policy())
         said = f"Resolved by hand by {by.get_username()}{f': {outcome}' if outcome else '.'}"
-        deliveries = _endings(group, said, now) if group.members else []
+        deliveries = endings(group, Delivery.Why.RESOLVED, said, now) if group.members else []
         Delivery.objects.bulk_create(deliveries)
         Member.objects.filter(incident=locked, done=False).update(done=True)
         locked.notifications += bool(deliveries)
@@ -57,29 +57,3 @@ def reopen_due(now: dt.datetime) -> int:
         if flips:
             collect(flips, now)
     return len(flips)
-
-
-def _endings(group: Group, said: str, now: dt.datetime) -> list[Delivery]:
-    """A message to every channel that believes that something fires."""
-    found = []
-    for channel in group.known:
-        if not channel.send_resolved or not group.known_firing(channel):
-            continue
-        ids = [pk for pk in sorted(group.entries[channel.pk].firing) if pk in group.members]
-        found.append(
-            Delivery(
-                incident=group.incident,
-                number=group.incident.notifications + 1,
-                firing=[],
-                resolved=ids,
-                why=Delivery.Why.RESOLVED,
-                note=said[:2000],
-                alert=group.members[ids[0]].alert,
-                flip=Flip.objects.filter(alert=ids[0]).latest("id"),
-                channel=channel,
-                channel_name=channel.listed_name,
-                created_at=now,
-                next_attempt_at=now,
-            )
-        )
-    return found

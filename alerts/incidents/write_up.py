@@ -62,6 +62,7 @@ def incidents_alike(incident: Incident, workspaces: Collection[str] | None) -> l
     people = colleagues(workspaces)
     own = comments.filter(author__in=people)
     past = visible_incidents(workspaces).filter(digest=incident.digest, closed_at__isnull=False).exclude(pk=incident.pk)
+    past = past.exclude(merged_into=incident)
     last = Case(
         When(has_others=True, then=Subquery(own.values("text")[:1])), default=Subquery(comments.values("text")[:1])
     )

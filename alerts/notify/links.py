@@ -26,7 +26,8 @@ class LinkExpired(Exception):
 
 @dataclass(frozen=True)
 class Link:
-    """What a token stands for: an incident, and the channel that the message went to."""
+    """What a token stands for: an incident, or the one that it was merged into, and the channel that the message went
+    to."""
 
     incident: Incident
     channel: Channel
@@ -56,8 +57,8 @@ def read_token(token: str) -> Link | None:
         raise LinkExpired from None
     except BadSignature:
         return None
-    incident = Incident.objects.filter(pk=int(incident_id)).first()
+    incident = Incident.objects.select_related("merged_into").filter(pk=int(incident_id)).first()
     channel = Channel.every.select_related("person").filter(pk=int(channel_id)).first()
     if incident is None or channel is None or (channel.person is not None and not channel.person.is_active):
         return None
-    return Link(incident, channel)
+    return Link(incident.merged_into or incident, channel)

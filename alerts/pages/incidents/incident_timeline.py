@@ -18,7 +18,7 @@ def incident_timeline(found: IncidentDetail) -> list[Event]:
     flips = sorted(found.flips, key=lambda flip: (flip.at, flip.to_state))
     for (_, state), alike in groupby(flips, key=lambda flip: (flip.at, flip.to_state)):
         events.append(_flips_event(state, list(alike)))
-    events += [_message_event(delivery) for delivery in found.deliveries]
+    events += [_message_event(delivery, found.own) for delivery in found.deliveries]
     events += [_person_event(event) for event in found.events]
     return sorted(events, key=lambda event: event.at)
 
@@ -29,10 +29,13 @@ def _flips_event(state: str, flips: list[Flip]) -> Event:
     return Event(flips[0].at, DOTS[state], state.capitalize(), after)
 
 
-def _message_event(delivery: Delivery) -> Event:
+def _message_event(delivery: Delivery, own: frozenset[int] | None) -> Event:
     event = delivery_event(delivery)
-    counts = [f"{len(delivery.firing)} firing"] if delivery.firing else []
-    counts += [f"{len(delivery.resolved)} resolved"] if delivery.resolved else []
+    firing, resolved = (
+        len(ids if own is None else own.intersection(ids)) for ids in (delivery.firing, delivery.resolved)
+    )
+    counts = [f"{firing} firing"] if firing else []
+    counts += [f"{resolved} resolved"] if resolved else []
     detail = f"{', '.join(counts)}, since {Delivery.Why(delivery.why).label}"
     return Event(event.at, event.dot, event.strong, event.after, " · ".join(filter(None, [detail, event.detail])))
 
@@ -53,5 +56,7 @@ def _person_event(event: IncidentEvent) -> Event:
         IncidentEvent.Kind.RESOLVED: "Resolved by hand",
         IncidentEvent.Kind.TICKED: "Step done",
         IncidentEvent.Kind.UNTICKED: "Step not done",
+        IncidentEvent.Kind.MERGED: "Merged",
+        IncidentEvent.Kind.SEPARATED: "Separated",
     }[IncidentEvent.Kind(event.kind)]
     return Event(event.at, "accent", strong, f"{by} {event.text}".rstrip())

@@ -7,13 +7,16 @@ import datetime as dt
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from alerts.incidents import actions, queries, write_up
+from alerts.incidents import merge as merging
 from alerts.incidents import resolve as resolving
+from alerts.incidents.mixed import may_act_on
 from alerts.incidents.models import Incident
 from alerts.models import Severity
 from alerts.oncall.queries import duties, escalation_rows
@@ -28,6 +31,10 @@ from core.accounts.models import Workspace
 SNOOZES = (("1h", "1 hour", 1), ("4h", "4 hours", 4), ("1d", "a day", 24), ("3d", "3 days", 72))
 MAX_OWNERS = 200
 OVER = "It was taken by somebody else, or it is over."
+NOT_YOURS = (
+    "It also has alerts of workspaces that you do not operate, for which this would hold too. Silence your own alerts,"
+    " or ask an operator of them all."
+)
 
 
 @login_required
@@ -55,11 +62,19 @@ def find(request: HttpRequest, incident_id: int) -> queries.IncidentDetail:
         raise Http404("No such incident.") from None
 
 
-def find_to_change(request: HttpRequest, incident_id: int) -> Incident:
+def find_to_write(request: HttpRequest, incident_id: int) -> Incident:
     """The incident. Raises PermissionDenied where the person does not operate the workspace of its first alert."""
     row = find(request, incident_id).row
     require_operator(request, row.lead)
     return row.incident
+
+
+def find_to_change(request: HttpRequest, incident_id: int) -> Incident:
+    """The incident. Raises PermissionDenied where the person does not operate the workspaces of all its alerts."""
+    incident = find_to_write(request, incident_id)
+    if not may_act_on(permissions.person_of(request), incident):
+        raise PermissionDenied(NOT_YOURS)
+    return incident
 
 
 @login_required
@@ -69,7 +84,8 @@ def detail(request: HttpRequest, incident_id: int) -> HttpResponse:
     found = find(request, incident_id)
     runbook = runbook_of(found)
     slugs = permissions.scope_of(request.user, {}).slugs
-    context = {
+    may_operate = permissions.may_operate(request.user)
+    context: dict[str, object] = {
         "found": found,
         "incident": found.row.incident,
         "lead": found.row.lead,
@@ -86,8 +102,11 @@ def detail(request: HttpRequest, incident_id: int) -> HttpResponse:
         "route_labels": ", ".join(map(str, found.labels)),
         "runbook": runbook,
         "runbook_html": html.render(runbook.version.text) if runbook else "",
-        "may_operate": permissions.may_operate(request.user),
+        "may_operate": may_operate,
+        "may_act": may_operate and may_act_on(permissions.person_of(request), found.row.incident),
     }
+    if context["may_act"] and not found.row.incident.closed_at:
+        context["others"] = queries.others_open(found.row.incident, slugs)
     return render(request, "alerts/incident.html", context)
 
 
@@ -131,6 +150,35 @@ def resolve(request: HttpRequest, incident_id: int) -> HttpResponse:
 
 @permissions.operator_required
 @require_POST
+def merge(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Let another incident go on with its alerts."""
+    source, into = find_to_change(request, incident_id), request.POST.get("into", "")
+    if not into.isdecimal() or len(into) > 18:
+        messages.warning(request, "Choose the incident that goes on.")
+        return redirect("incident", incident_id)
+    target = find_to_change(request, int(into))
+    try:
+        done = merging.merge(source, target, by=permissions.person_of(request), now=timezone.now())
+    except actions.ActionError as error:
+        messages.warning(request, str(error))
+        return redirect("incident", incident_id)
+    if not done:
+        messages.warning(request, "One of them is over.")
+    return redirect("incident", target.pk if done else incident_id)
+
+
+@permissions.operator_required
+@require_POST
+def separate(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Undo its being merged."""
+    incident = find_to_change(request, incident_id)
+    if not merging.separate(incident, by=permissions.person_of(request), now=timezone.now()):
+        messages.warning(request, "It is merged into none, or that one is over.")
+    return redirect("incident", incident_id)
+
+
+@permissions.operator_required
+@require_POST
 def own(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Say who answers for it."""
     incident = find_to_change(request, incident_id)
@@ -161,7 +209,7 @@ def raise_severity(request: HttpRequest, incident_id: int) -> HttpResponse:
 @require_POST
 def tick(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Say that a step of the runbook was done, or was not."""
-    incident = find_to_change(request, incident_id)
+    incident = find_to_write(request, incident_id)
     runbook = runbook_of(find(request, incident_id))
     step = request.POST.get("step", "")
     if runbook is None or step not in write_up.steps_of(runbook.version.text):
@@ -209,7 +257,7 @@ def snooze(request: HttpRequest, incident_id: int) -> HttpResponse:
 @require_POST
 def comment(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Write something down."""
-    incident = find_to_change(request, incident_id)
+    incident = find_to_write(request, incident_id)
     try:
         actions.comment(incident, request.POST.get("text", ""), by=permissions.person_of(request), now=timezone.now())
     except actions.ActionError as error:

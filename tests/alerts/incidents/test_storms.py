@@ -121,7 +121,7 @@ def test_many_workers_flush_each_incident_once(waiting: World) -> None:
 def test_a_worker_killed_in_the_middle_of_a_flush_loses_and_repeats_nothing(
     waiting: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved = collecting._save
+    saved = collecting.save_groups
 
     def save_and_die(*args: Any) -> None:
         saved(*args)
@@ -129,7 +129,7 @@ def test_a_worker_killed_in_the_middle_of_a_flush_loses_and_repeats_nothing(
             os.kill(os.getpid(), signal.SIGKILL)
 
     with monkeypatch.context() as patched:
-        patched.setattr(collecting, "_save", save_and_die)
+        patched.setattr(collecting, "save_groups", save_and_die)
         in_a_process_that_dies(lambda: flush_due(at(30)))
     assert Delivery.objects.count() == 4
     assert flush_due(at(31)) == 8

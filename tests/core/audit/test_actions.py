@@ -143,10 +143,14 @@ def silence() -> Silence:
     )
 
 
-def incident(**fields: Any) -> Incident:
-    found = Incident.objects.create(digest="d", key="{}", opened_at=timezone.now(), **fields)
-    Member.objects.create(incident=found, alert=alert())
+def incident(digest: str = "d", **fields: Any) -> Incident:
+    found = Incident.objects.create(digest=digest, key="{}", opened_at=timezone.now(), **fields)
+    Member.objects.create(incident=found, alert=Alert.objects.first() or alert())
     return found
+
+
+def merged_incident() -> Incident:
+    return incident(closed_at=timezone.now(), merged_into=incident("other"))
 
 
 def first_step() -> str:
@@ -247,6 +251,8 @@ ACTIONS: dict[str, Callable[[Workspace], Action]] = {
     "means-remove": lambda _: (f"/on-call/me/{own_means().pk}/remove", {}),
     "means-test": lambda _: (f"/on-call/me/{own_means().pk}/test", {}),
     "incident-resolve": lambda _: (f"/incidents/{incident().pk}/resolve", {"outcome": "it was the provider"}),
+    "incident-merge": lambda _: (f"/incidents/{incident().pk}/merge", {"into": incident("other").pk}),
+    "incident-separate": lambda _: (f"/incidents/{merged_incident().pk}/separate", {}),
     "incident-owner": lambda _: (f"/incidents/{incident().pk}/owner", {"owner": person().pk}),
     "incident-severity": lambda _: (f"/incidents/{incident().pk}/severity", {"severity": "critical"}),
     "incident-tick": lambda _: (f"/incidents/{incident().pk}/tick", {"step": first_step(), "done": "1"}),

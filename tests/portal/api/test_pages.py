@@ -46,6 +46,8 @@ SAME = {
     "means-remove": "delete /api/v1/means/{id}",
     "means-test": "post /api/v1/means/{id}/test",
     "incident-resolve": "post /api/v1/incidents/{id}/resolve",
+    "incident-merge": "post /api/v1/incidents/{id}/merge",
+    "incident-separate": "post /api/v1/incidents/{id}/separate",
     "incident-owner": "post /api/v1/incidents/{id}/owner",
     "incident-severity": "post /api/v1/incidents/{id}/raise",
     "incident-tick": "post /api/v1/incidents/{id}/tick",
