@@ -181,7 +181,7 @@ class Receipt(models.Model):
     accepted = models.IntegerField()
     duplicates = models.IntegerField()
     rejected = models.IntegerField()
-    reasons = models.JSONField(help_text="The first refused records: index, field, error.")
+    reasons = models.JSONField(help_text="The first refused records (index, field, error), and notes (note).")
     body_bytes = models.IntegerField()
     seconds = models.FloatField(help_text="From receipt to the commit.")
     stored_at = models.DateTimeField(null=True)
@@ -198,6 +198,16 @@ class Receipt(models.Model):
     def total(self) -> int:
         """Records of the batch."""
         return self.accepted + self.duplicates + self.rejected
+
+    @property
+    def refusals(self) -> list[dict[str, object]]:
+        """The first refused records: index, field, error."""
+        return [one for one in self.reasons if "note" not in one]
+
+    @property
+    def notes(self) -> list[str]:
+        """What else is to be known of the batch."""
+        return [str(one["note"]) for one in self.reasons if "note" in one]
 
 
 class DeadLetter(models.Model):

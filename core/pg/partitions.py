@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from psycopg import errors
 
 from core.pg.locks import AdvisoryLock
 from core.process_cache import ProcessCache
@@ -58,6 +59,15 @@ def ensure(parent: Partitioned, times: Iterable[datetime]) -> None:
                 if parent.unique:
                     cursor.execute(f"CREATE UNIQUE INDEX {name}_unique ON {name} ({parent.unique})")
     _seen.keep(dict.fromkeys(missing, True))
+
+
+def forget_dropped(error: IntegrityError) -> bool:
+    """Whether an error says that a row has no partition, as another process dropped one that this process had seen.
+    The next `ensure` looks at all of them anew."""
+    is_dropped = isinstance(error.__cause__, errors.CheckViolation) and "no partition of relation" in str(error)
+    if is_dropped:
+        _seen.forget()
+    return is_dropped
 
 
 def drop_before(parent: Partitioned, floor: datetime) -> list[str]:

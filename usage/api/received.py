@@ -38,7 +38,15 @@ class ReceiptSerializer(serializers.ModelSerializer[Receipt]):
     key = serializers.CharField(source="key.name", default=None, allow_null=True, read_only=True)
     workspace = serializers.CharField(source="workspace.slug", default=None, allow_null=True, read_only=True)
     reasons = serializers.ListField(
-        child=serializers.DictField(), read_only=True, help_text="The first refused records: index, field, error."
+        source="refusals",
+        child=serializers.DictField(),
+        read_only=True,
+        help_text="The first refused records: index, field, error.",
+    )
+    notes = serializers.ListField(
+        child=serializers.CharField(),
+        read_only=True,
+        help_text="What else is to be known, as of late records.",
     )
 
     class Meta:
@@ -50,6 +58,7 @@ class ReceiptSerializer(serializers.ModelSerializer[Receipt]):
             "duplicates",
             "rejected",
             "reasons",
+            "notes",
             "received_at",
             "stored_at",
             "key",

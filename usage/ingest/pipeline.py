@@ -15,12 +15,13 @@ from datetime import datetime
 
 import msgspec
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
 
 from core.accounts.keys import Caller
 from core.audit.record import record
 from core.net.tracing import span
 from core.pg.breaker import DOUBT, Away, breaker
+from core.pg.partitions import forget_dropped
 from usage.ingest import forms, node, receipts, spool
 from usage.ingest.body import TooLarge
 from usage.models import DeadLetter
@@ -44,17 +45,22 @@ class BatchReceipt:
     duplicates: int
     rejected: list[Rejection]
     spooled: bool = False
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The receipt as the HTTP interface has it."""
         rejected = [{"index": one.index, "field": one.field, "error": one.error} for one in self.rejected]
-        answer = {
+        answer: dict[str, object] = {
             "receipt": str(self.receipt),
             "accepted": self.accepted,
             "duplicates": self.duplicates,
             "rejected": rejected,
         }
-        return {**answer, "spooled": True} if self.spooled else answer
+        if self.spooled:
+            answer["spooled"] = True
+        if self.notes:
+            answer["notes"] = [*self.notes]
+        return answer
 
 
 def bounds_of(backfill: bool, received_at: float) -> Bounds:
@@ -105,7 +111,7 @@ def ingest(body: bytes, caller: Caller, received_at: float) -> BatchReceipt:
             log_failure(header, full, "answered 503")
             node.count(node.REFUSED)
             raise
-    return BatchReceipt(header.receipt, stored.accepted, stored.duplicates, rejected)
+    return BatchReceipt(header.receipt, stored.accepted, stored.duplicates, rejected, notes=stored.notes)
 
 
 def rows_of(decoded: Decoded, header: spool.Header, pricer: Pricer | None) -> tuple[Columns, list[Rejection]]:
@@ -170,7 +176,13 @@ forms.register(forms.Form(spool.RECORDS, store_records, raw_records))
 def restore(data: bytes) -> Stored:
     """Store a spooled batch. Raises what storing raises."""
     header, body = spool.decode(data)
-    stored = forms.of(header.form).store(header, body)
+    form = forms.of(header.form)
+    try:
+        stored = form.store(header, body)
+    except IntegrityError as error:
+        if not forget_dropped(error):
+            raise
+        stored = form.store(header, body)
     missing.take_back(header.receipt)
     return stored
 

@@ -35,7 +35,8 @@ def receipt(receipt_id: UUID, workspace_id: int) -> dict[str, Any] | None:
         "accepted": found.accepted,
         "duplicates": found.duplicates,
         "rejected": found.rejected,
-        "reasons": found.reasons,
+        "reasons": found.refusals,
+        "notes": found.notes,
         "received_at": found.received_at.isoformat(),
         "stored_at": found.stored_at.isoformat() if found.stored_at else None,
     }

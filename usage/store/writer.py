@@ -61,11 +61,12 @@ class Batch:
 @dataclass(frozen=True)
 class Stored:
     """How many records of a batch are in Postgres now that were not before, and how many
-    had been there: the events `known`."""
+    had been there: the events `known`. `notes` are what its receipt says besides."""
 
     accepted: int
     duplicates: int
     known: frozenset[bytes] = frozenset()
+    notes: tuple[str, ...] = ()
 
 
 class StoreResult(NamedTuple):
@@ -164,11 +165,12 @@ def put(
     kept = columns.keep(first_of_each(columns.event_ids))
     connection.ensure_connection()
     for _ in range(MAX_TRIES):
-        result = ask(batch, columns, kept, rejected, interned)
+        notes = late_notes(memory.current, kept)
+        result = ask(batch, columns, kept, rejected, interned, notes)
         if result.stored:
             accepted = len(kept) - kept.ghosts
             known = frozenset(columns.event_ids).difference(kept.event_ids) if len(kept) < len(columns) else frozenset()
-            return Stored(accepted, len(columns) - columns.ghosts - accepted, known)
+            return Stored(accepted, len(columns) - columns.ghosts - accepted, known, notes)
         memory.current = result.watermark
         pairs = zip(kept.event_ids, claims_of(kept.event_ids, batch.workspace_id), strict=True)
         kept = kept.keep(np.flatnonzero([result.known.isdisjoint(pair) for pair in pairs]))
@@ -181,6 +183,7 @@ def ask(
     kept: Columns,
     rejected: Sequence[Rejection],
     interned: Mapping[DimensionKey, dimensions.Interned],
+    notes: Sequence[str],
 ) -> StoreResult:
     """Ask Postgres to store the kept rows, if they are new and the watermark is as remembered."""
     current = memory.current  # read once: other threads may change it, and the request must agree with what is computed
@@ -199,7 +202,7 @@ def ask(
         starts=starts(kept, interned),
         wait=LOCK_WAIT,
     )
-    row_of_receipt = receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected)
+    row_of_receipt = receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected, notes)
     stored, *row, known = prepared(_STORE, {**call._asdict(), **row_of_receipt._asdict()})
     return StoreResult(stored, Watermark(*row), frozenset(event.bytes for event in known or ()))
 
@@ -371,9 +374,26 @@ def starts(columns: Columns, interned: Mapping[DimensionKey, dimensions.Interned
     return composites("usage_batch_start", {"dimension": ids, "at": [found[pk] for pk in ids]})
 
 
-def receipt(batch: Batch, accepted: int, duplicates: int, rejected: Sequence[Rejection]) -> Receipt:
+def late_notes(current: Watermark, columns: Columns) -> tuple[str, ...]:
+    """What the receipt says of records that are older than the finest rollups are kept."""
+    at = columns.at[: len(columns) - columns.ghosts]
+    notes = []
+    for grain, floor, ceiling in current.ages():
+        number = int(((at >= floor) & (at < ceiling)).sum())
+        if number and grain is not FINE:
+            steps = f"in steps of {grain.seconds // 60} minutes only"
+            notes.append(f"{number} of {len(at)} counted {steps}: finer rollups of their time are gone")
+    if gone := int((at < current.floors[-1]).sum()):
+        notes.append(f"{gone} of {len(at)} counted in the totals only: rollups of their time are gone")
+    return tuple(notes)
+
+
+def receipt(
+    batch: Batch, accepted: int, duplicates: int, rejected: Sequence[Rejection], notes: Sequence[str]
+) -> Receipt:
     """The receipt's row; a batch that is stored again keeps its first one."""
-    reasons = [{"index": one.index, "field": one.field, "error": one.error} for one in rejected[:REASONS_KEPT]]
+    reasons: list[dict[str, object]] = [{"note": note} for note in notes]
+    reasons += [{"index": one.index, "field": one.field, "error": one.error} for one in rejected[:REASONS_KEPT]]
     now = time.time()
     return Receipt(
         id=batch.receipt,

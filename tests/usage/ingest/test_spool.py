@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,27 @@ def test_a_spooled_file_that_is_not_readable_is_buried_too(sender: Sender, works
     spool.write_synced(spool.folder() / f"1-3-x{spool.SUFFIX}", b"not json\n[]")
     assert pipeline.drain() == 1
     assert DeadLetter.objects.get().workspace is None
+
+
+def test_a_batch_that_waited_until_its_partitions_were_dropped_is_stored_in_the_coarser_grain(sender: Sender) -> None:
+    sender.post([call(), call(at=NOW - timedelta(days=1))])  # this process has seen the partitions of both days
+    with postgres_away():
+        receipt = sender.post([call(), call(at=NOW - timedelta(days=1))]).json()["receipt"]
+    with watermark.advance() as cursor:  # another process's retention
+        cursor.execute("UPDATE usage_watermark SET floor_15s = %s, floor_5m = %s", [NOW + timedelta(days=1), NOW])
+        for table in ("usage_record", "usage_rollup_15s", "usage_rollup_5m", "usage_span_seen"):
+            for day in (NOW, NOW - timedelta(days=1)):
+                cursor.execute(f"DROP TABLE {table}_{day:%Y%m%d}")
+    assert pipeline.drain() == 1
+    assert DeadLetter.objects.count() == 0
+    assert measures("usage_rollup_5m")["count"] == 1
+    assert measures("usage_rollup_1h")["count"] == 1
+    found = sender.client.get(f"/api/v1/receipts/{receipt}", HTTP_AUTHORIZATION=f"Bearer {sender.plaintext}").json()
+    assert (found["state"], found["accepted"], found["reasons"]) == ("stored", 2, [])
+    assert found["notes"] == [
+        "1 of 2 counted in steps of 5 minutes only: finer rollups of their time are gone",
+        "1 of 2 counted in steps of 60 minutes only: finer rollups of their time are gone",
+    ]
 
 
 def test_the_queue_is_a_gauge(sender: Sender) -> None:

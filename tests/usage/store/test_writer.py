@@ -207,7 +207,11 @@ def test_records_below_a_floor_go_to_the_grain_that_is_kept(sender: Sender, conf
     downsampling.downsample(timezone.now())
     configure(retention_records_days=36_500, retention_15s_days=3)
     retention.drop_old(NOW)
-    sender.post([call(at=old), call(at=NOW - timedelta(days=100))])
+    notes = sender.post([call(at=old), call(at=NOW - timedelta(days=100))]).json()["notes"]
+    assert [note.partition(" only")[0] for note in notes] == [
+        "1 of 2 counted in steps of 5 minutes",
+        "1 of 2 counted in steps of 60 minutes",
+    ]
     downsampling.downsample(timezone.now())
     assert by_bucket("usage_rollup_15s") == {}
     assert by_bucket("usage_rollup_5m") == {old.replace(minute=5, second=0): 2}
