@@ -10,7 +10,7 @@ from alerts.evaluation.tick import tick as evaluate_due_slots
 from alerts.incidents.collect import flush_due
 from alerts.incidents.resolve import reopen_due
 from alerts.models import Rule
-from alerts.notify import deliveries, pool, wake
+from alerts.notify import claims, pool, wake
 from alerts.oncall.escalate import escalate_due
 from alerts.rules.selectors import note_unmatched
 
@@ -34,7 +34,7 @@ def flush() -> None:
 @shared_task
 def sweep() -> None:
     """Wake every channel that has something to send: retries, and what a dead worker left."""
-    wake.wake_channels(deliveries.due_channels(timezone.now()))
+    wake.wake_channels(claims.due_channels(timezone.now()))
 
 
 @shared_task

@@ -1,9 +1,9 @@
 """10 notify: deliveries are sent after the commit that made them, each channel by one worker at a
 time, in order, until they arrive or cannot.
 
-A delivery is claimed by an update that only one worker wins. A claim older than `CLAIM` belongs to a worker that died,
-and is taken again: a message may come twice after a crash, never not at all. After a failure the whole channel rests,
-so that a dead one costs one attempt per rest and delays nobody else.
+A worker claims one message of a channel, then, while these go quickly, several at once. What came of each is written
+down before the next one is sent: of what a worker that dies has claimed, at most one message comes twice. After a
+failure the whole channel rests, so that a dead one costs one attempt per rest and delays nobody else.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 
-from alerts.models import Channel, Delivery, DeliveryAttempt
-from alerts.notify.digest import OPEN, digest_message, gather, room
+from alerts.models import Channel, Delivery, Incident
+from alerts.notify.claims import CLAIM, Claimed, claim, rest
+from alerts.notify.digest import digest_message
 from alerts.notify.encryption import SecretLost, decrypt
 from alerts.notify.incident_message import delivery_message
 from alerts.notify.templates import apply_template
@@ -28,13 +30,26 @@ from alerts.notify.transports.contract import DeliveryError, Reply
 from core.net.tracing import span
 
 logger = logging.getLogger(__name__)
-# Longer than any attempt: a mail may take SECONDS_IN_ALL and a few steps of 10 s.
-CLAIM = dt.timedelta(seconds=90)
 DRAIN_SECONDS = 20
+# How many messages are claimed together, at most, and for how long: what was not begun by then is given back, so that
+# what was read with the claim is never older.
+BATCH, FRESH = 32, dt.timedelta(seconds=1)
 GIVE_UP = dt.timedelta(hours=24)
 FIRST_PAUSE, LONGEST_PAUSE, REST = 10.0, 900.0, 30.0
 # What is not sent once somebody has acknowledged: it tells nothing new.
 QUIET_WHEN_TAKEN = (Delivery.Why.REPEAT, Delivery.Why.UNMUTED, Delivery.Why.ESCALATED)
+# Ends deliveries that are still ours, and keeps the attempt of all of them: one round trip for each message.
+WRITE_RESULT = """
+WITH ended AS (
+    UPDATE alerts_delivery
+    SET state = %(state)s, finished_at = %(finished_at)s, claimed_at = NULL, next_attempt_at = coalesce(
+        %(next_attempt_at)s, next_attempt_at), reference = %(reference)s
+    WHERE id = ANY (%(ids)s) AND state = 'sending' AND claimed_at = %(claimed_at)s
+)
+INSERT INTO alerts_deliveryattempt (delivery_id, number, at, duration_seconds, ok, reply, error)
+SELECT id, number, %(at)s, %(seconds)s, %(ok)s, %(reply)s, %(error)s
+FROM unnest(%(ids)s, %(numbers)s) AS part (id, number)
+"""
 
 
 @dataclass(frozen=True)
@@ -52,93 +67,69 @@ class Attempt:
 
 
 def send_channel(channel_id: int, clock: Callable[[], dt.datetime]) -> int:
-    """Send what is due on the channel, oldest first, for a while; how many were tried.
+    """Send what is due on the channel, oldest first, for a while; how many messages were tried.
     Another worker at it: nothing to do."""
     until = clock() + dt.timedelta(seconds=DRAIN_SECONDS)
-    tried = 0
+    tried, most = 0, 1
     while clock() < until:
-        delivery = claim(channel_id, clock())
-        if delivery is None:
+        claimed = claim(channel_id, clock(), most)
+        if claimed is None:
             break
-        deliver(delivery, clock)
-        tried += 1
+        tried += send_claimed(claimed, clock)
+        most = min(2 * most, BATCH) if clock() - claimed.at <= FRESH else 1
     return tried
 
 
-def due_channels(now: dt.datetime) -> list[int]:
-    """Channels that have something to send."""
-    return sorted(set(_due(now).values_list("channel_id", flat=True)))
+def send_claimed(claimed: Claimed, clock: Callable[[], dt.datetime]) -> int:
+    """Send what was claimed, message by message; how many were tried. What is left when the channel fails or the claim
+    is no longer fresh is given back."""
+    now, messages = clock(), claimed.messages
+    moot = _moot(claimed.deliveries, claimed.channel, now)
+    _skip(claimed, [part for part in claimed.deliveries if part.pk in moot], now)
+    for place, message in enumerate(messages):
+        others = [part for later in messages[place + 1 :] for part in later]
+        parts = [part for part in message if part.pk not in moot]
+        if clock() - claimed.at > (FRESH if place else CLAIM):
+            claimed.give_back([*message, *others])
+            return place
+        if place and any(_was_taken_meanwhile(part, clock()) for part in parts):
+            _skip(claimed, parts, clock())
+        elif parts and not deliver(claimed, parts, others, clock):
+            return place + 1
+    return len(messages)
 
 
-def claim(channel_id: int, now: dt.datetime) -> Delivery | None:
-    """The channel's next delivery, now ours, with all of its digest. None when nothing is due, the channel takes no
-    more for now, or another worker is sending on it."""
-    with transaction.atomic():
-        channel = Channel.every.select_for_update(skip_locked=True, no_key=True).filter(pk=channel_id).first()
-        if channel is None:
-            return None
-        busy = Delivery.objects.filter(channel=channel, state=Delivery.State.SENDING, claimed_at__gt=now - CLAIM)
-        if busy.exists():
-            return None
-        next_one = _next(channel, now)
-        if next_one is None:
-            return None
-        digest = next_one.digest
-        if digest is None:
-            left, opens = room(channel, now)
-            if left < 1:
-                _rest(channel.deliveries.filter(digest=None), opens)
-                return None
-            digest = gather(channel, now) if left == 1 else None
-        every = Delivery.objects.filter(channel=channel)
-        ours = every.filter(digest=digest) if digest else every.filter(pk=next_one.pk)
-        ours.filter(state__in=OPEN).update(state=Delivery.State.SENDING, claimed_at=now, attempts=F("attempts") + 1)
-    return _whole(ours).filter(state=Delivery.State.SENDING, claimed_at=now).order_by("id").first()
-
-
-def deliver(delivery: Delivery, clock: Callable[[], dt.datetime]) -> None:
-    """Try once to send a claimed delivery, with its digest, and keep what came of it."""
+def deliver(
+    claimed: Claimed, parts: Sequence[Delivery], others: Sequence[Delivery], clock: Callable[[], dt.datetime]
+) -> bool:
+    """Try once to send a message, and keep what came of it. False where the channel has to rest; then the `others` of
+    the claim are given back."""
     start = clock()
-    channel, parts = delivery.channel, _parts(delivery)
-    moot = _moot(parts, channel, start)
-    _settle([part for part in parts if part.pk in moot], Delivery.State.SKIPPED, start)
-    parts = [part for part in parts if part.pk not in moot]
-    if channel is None or not parts:
-        return
-    attempt = attempt_to_send(parts, channel, start)
+    attempt = attempt_to_send(parts, claimed, start)
     now = clock()
-    late = attempt.retry_in is not None and now - delivery.created_at > GIVE_UP
+    late = attempt.retry_in is not None and now - parts[0].created_at > GIVE_UP
+    if attempt.ok or attempt.retry_in is None or late:
+        state = Delivery.State.SENT if attempt.ok else Delivery.State.FAILED
+        _write(claimed, parts, attempt, start, state=state, finished_at=now, late=late)
+        return True
     with transaction.atomic():
-        DeliveryAttempt.objects.bulk_create(
-            DeliveryAttempt(
-                delivery=part,
-                number=part.attempts,
-                at=start,
-                duration_seconds=attempt.seconds,
-                ok=attempt.ok,
-                reply=attempt.reply[:200],
-                error=f"{attempt.error} (given up after 24 hours)" if late else attempt.error,
-            )
-            for part in parts
-        )
-        if attempt.ok:
-            _settle(parts, Delivery.State.SENT, now, attempt.reference)
-        elif attempt.retry_in is None or late:
-            _settle(parts, Delivery.State.FAILED, now)
-        else:
-            _postpone(parts, channel, now, attempt)
+        again = now + dt.timedelta(seconds=attempt.retry_in)
+        _write(claimed, parts, attempt, start, state=Delivery.State.PENDING, next_attempt_at=again)
+        claimed.give_back(others)
+        rest(claimed.channel.deliveries.all(), now + dt.timedelta(seconds=attempt.rest))
+    return False
 
 
-def attempt_to_send(parts: Sequence[Delivery], channel: Channel, now: dt.datetime) -> Attempt:
+def attempt_to_send(parts: Sequence[Delivery], claimed: Claimed, now: dt.datetime) -> Attempt:
     """One try to send a delivery, or several as a digest."""
-    delivery = parts[0]
+    delivery, channel = parts[0], claimed.channel
     transport = TRANSPORTS[channel.kind]
     start = time.monotonic()
     try:
         config = decrypt(channel.config_encrypted)
         with span("notify", channel=channel.kind, delivery=delivery.pk):
             message = delivery_message(delivery, now) if len(parts) == 1 else digest_message(parts, channel, now)
-            reply = transport.notify(apply_template(message, channel), config)
+            reply = transport.notify(apply_template(message, claimed.template), config)
     except SecretLost as error:
         return Attempt(False, time.monotonic() - start, error=str(error))
     except DeliveryError as error:
@@ -165,87 +156,75 @@ def pause(attempts: int, after: float | None) -> float:
     return longest * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
 
 
-def _due(now: dt.datetime) -> QuerySet[Delivery]:
-    """Deliveries to try now. A message of an incident waits until the earlier ones of
-    that incident to that channel are done."""
-    before = Delivery.objects.filter(
-        incident=OuterRef("incident"), channel=OuterRef("channel"), pk__lt=OuterRef("pk"), state__in=OPEN
-    )
-    return Delivery.objects.filter(
-        Q(state=Delivery.State.PENDING) | Q(state=Delivery.State.SENDING, claimed_at__lte=now - CLAIM),
-        ~Exists(before),
-        channel__isnull=False,
-        next_attempt_at__lte=now,
-    )
-
-
-def _next(channel: Channel, now: dt.datetime) -> Delivery | None:
-    """What the channel is to send next; a digest that was begun comes first."""
-    due = _due(now).filter(channel=channel).order_by("next_attempt_at", "id")
-    begun = due.filter(digest__isnull=False).first() if channel.rate_limit is not None else None
-    return begun or due.first()
-
-
-def _whole(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    """With what a message reads."""
-    return deliveries.select_related("channel", "incident", "flip__alert__rule__runbook")
-
-
-def _parts(delivery: Delivery) -> list[Delivery]:
-    """The delivery, or all of its digest that was claimed with it."""
-    if delivery.digest is None:
-        return [delivery]
-    ours = Delivery.objects.filter(digest=delivery.digest, state=Delivery.State.SENDING, claimed_at=delivery.claimed_at)
-    return list(_whole(ours).order_by("id"))
-
-
-def _moot(parts: Sequence[Delivery], channel: Channel | None, now: dt.datetime) -> set[int]:
+def _moot(parts: Sequence[Delivery], channel: Channel, now: dt.datetime) -> set[int]:
     """Those that nobody needs any more: the channel is off, somebody took or snoozed the incident, or it resolves what
     never arrived there."""
-    if channel is None or not channel.enabled:
+    if not channel.enabled:
         return {part.pk for part in parts}
-    quiet, endings = set(), []
-    for part in parts:
-        incident = part.incident
-        if incident is None:
-            continue
-        is_taken = part.why in QUIET_WHEN_TAKEN and (incident.acknowledged_at is not None or incident.is_snoozed(now))
-        if is_taken or (part.why == Delivery.Why.ESCALATED and incident.closed_at is not None):
-            quiet.add(part.pk)
-        elif not part.firing:
-            endings.append(part)
-    if not endings:
+    of_incidents = [(part, part.incident) for part in parts if part.incident is not None]
+    quiet = {part.pk for part, incident in of_incidents if _is_quiet(part, incident, now)}
+    needed = [part for part, _ in of_incidents if part.pk not in quiet]
+    firing = {(part.incident_id, pk) for part in needed for pk in part.firing}
+    endings = [part for part in needed if not part.firing]
+    ids = [part.pk for part in endings if firing.isdisjoint((part.incident_id, pk) for pk in part.resolved)]
+    if not ids:
         return quiet
-    firing = {pk for part in parts if part.pk not in quiet for pk in part.firing}
     sent = Delivery.objects.filter(
         incident=OuterRef("incident"),
         channel=channel,
         state=Delivery.State.SENT,
         firing__overlap=OuterRef("resolved"),
     )
-    ids = [part.pk for part in endings if firing.isdisjoint(part.resolved)]
     return quiet | set(Delivery.objects.filter(~Exists(sent), pk__in=ids).values_list("pk", flat=True))
 
 
-def _settle(parts: Sequence[Delivery], state: Delivery.State, now: dt.datetime, reference: str = "") -> None:
-    """End deliveries, unless their claim was lost meanwhile."""
+def _was_taken_meanwhile(part: Delivery, now: dt.datetime) -> bool:
+    """Whether somebody took the incident after the delivery was claimed."""
+    if part.incident is None or part.why not in QUIET_WHEN_TAKEN:
+        return False
+    part.incident.refresh_from_db(fields=["acknowledged_at", "snoozed_until", "closed_at"])
+    return _is_quiet(part, part.incident, now)
+
+
+def _is_quiet(part: Delivery, incident: Incident, now: dt.datetime) -> bool:
+    """Whether the delivery is not needed since somebody has acknowledged or snoozed the incident, or it is over."""
+    is_taken = incident.acknowledged_at is not None or incident.is_snoozed(now)
+    is_over = part.why == Delivery.Why.ESCALATED and incident.closed_at is not None
+    return is_over or (is_taken and part.why in QUIET_WHEN_TAKEN)
+
+
+def _skip(claimed: Claimed, parts: Sequence[Delivery], now: dt.datetime) -> None:
+    """End deliveries that are not needed."""
     if parts:
-        _claimed(parts).update(state=state, finished_at=now, claimed_at=None, reference=reference[:100])
+        done = {"state": Delivery.State.SKIPPED, "finished_at": now, "claimed_at": None}
+        claimed.still_ours(parts).update(**done)
 
 
-def _postpone(parts: Sequence[Delivery], channel: Channel, now: dt.datetime, attempt: Attempt) -> None:
-    """Try again later, and let the channel's other messages rest."""
-    again = now + dt.timedelta(seconds=attempt.retry_in or 0)
-    _claimed(parts).update(state=Delivery.State.PENDING, next_attempt_at=again, claimed_at=None)
-    _rest(channel.deliveries.all(), now + dt.timedelta(seconds=attempt.rest))
-
-
-def _rest(deliveries: QuerySet[Delivery], until: dt.datetime) -> None:
-    """Let those that wait wait until then."""
-    deliveries.filter(state=Delivery.State.PENDING, next_attempt_at__lt=until).update(next_attempt_at=until)
-
-
-def _claimed(parts: Sequence[Delivery]) -> QuerySet[Delivery]:
-    """Those of the deliveries, claimed together, that are still ours."""
-    ids = [part.pk for part in parts]
-    return Delivery.objects.filter(pk__in=ids, state=Delivery.State.SENDING, claimed_at=parts[0].claimed_at)
+def _write(
+    claimed: Claimed,
+    parts: Sequence[Delivery],
+    attempt: Attempt,
+    start: dt.datetime,
+    *,
+    state: Delivery.State,
+    finished_at: dt.datetime | None = None,
+    next_attempt_at: dt.datetime | None = None,
+    late: bool = False,
+) -> None:
+    """Write down what came of a try that began at `start`."""
+    values: dict[str, Any] = {
+        "ids": [part.pk for part in parts],
+        "numbers": [part.attempts for part in parts],
+        "claimed_at": claimed.at,
+        "state": state,
+        "finished_at": finished_at,
+        "next_attempt_at": next_attempt_at,
+        "reference": attempt.reference[:100],
+        "at": start,
+        "seconds": attempt.seconds,
+        "ok": attempt.ok,
+        "reply": attempt.reply[:200],
+        "error": f"{attempt.error} (given up after 24 hours)" if late else attempt.error,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(WRITE_RESULT, values)

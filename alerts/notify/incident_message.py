@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from alerts.models import Alert, Delivery, State
+from alerts.models import Alert, Channel, Delivery, State
 from alerts.notify.links import address_of, token_of
 from alerts.notify.message import flip_message
 from alerts.notify.transports.contract import AlertLine, Message, TraceLine
@@ -78,7 +78,9 @@ def delivery_message(delivery: Delivery, now: dt.datetime) -> Message:
 
 
 def _reference(delivery: Delivery) -> str:
-    """The channel's name for the incident's first message there; empty where it gives none."""
+    """The channel's name for the incident's first message there; empty where it gives none, as all but Slack's bot."""
+    if delivery.channel is None or delivery.channel.kind != Channel.Kind.SLACK_BOT:
+        return ""
     sent = Delivery.objects.filter(incident=delivery.incident_id, channel=delivery.channel_id).exclude(reference="")
     return sent.order_by("id").values_list("reference", flat=True).first() or ""
 

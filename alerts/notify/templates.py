@@ -31,9 +31,8 @@ def template_of(channel: Channel) -> MessageTemplate | None:
     return fitting.order_by(F("workspace").asc(nulls_last=True), "-kind").first()
 
 
-def apply_template(message: Message, channel: Channel) -> Message:
-    """The message as its channel's template writes it. Never fails."""
-    template = template_of(channel)
+def apply_template(message: Message, template: MessageTemplate | None) -> Message:
+    """The message as its channel's template (see `template_of`) writes it. Never fails."""
     if template is None:
         return message
     try:

@@ -16,7 +16,8 @@ import promql
 from alerts.evaluation.tick import tick
 from alerts.models import Alert, Delivery, Rule, RuleGroup
 from alerts.notify.channels import create_channel
-from alerts.notify.deliveries import claim, due_channels, send_channel
+from alerts.notify.claims import claim, due_channels
+from alerts.notify.deliveries import send_channel
 from alerts.notify.wake import SEND
 from tests.alerts.scripted_rules import DELAY, flip_lines, gauge, make_rule, minute
 from tests.servers import HttpServer

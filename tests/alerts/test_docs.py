@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from alerts import gotemplate
-from alerts.notify import deliveries
+from alerts.notify import claims, deliveries
 from alerts.rules.defaults import GROUPS
 from core.net import outbound
 
@@ -24,5 +24,5 @@ def test_the_times_of_deliveries_are_those_of_the_code() -> None:
     pauses = (deliveries.FIRST_PAUSE, deliveries.LONGEST_PAUSE / 60, deliveries.GIVE_UP.total_seconds() / 3600)
     assert "after {:g} s, doubling up to {:g} minutes, give or take a fifth, for {:g} hours".format(*pauses) in TEXT
     assert f"rests for up to {deliveries.REST:g} s" in TEXT
-    assert f"taken again after {deliveries.CLAIM.total_seconds():g} s" in TEXT
+    assert f"taken again after {claims.CLAIM.total_seconds():g} s" in TEXT
     assert f"{outbound.SECONDS:g} s in all, {outbound.ANSWER_BYTES >> 10} KiB of answer" in TEXT

@@ -19,7 +19,8 @@ from alerts.incidents.collect import flush_due
 from alerts.incidents.edits import save_routing
 from alerts.models import Delivery, EscalationPolicy, Incident, Schedule
 from alerts.notify.channels import create_channel
-from alerts.notify.deliveries import due_channels, send_channel
+from alerts.notify.claims import due_channels
+from alerts.notify.deliveries import send_channel
 from alerts.oncall.escalate import escalate_due
 from alerts.oncall.means import add_means
 from alerts.oncall.policies import save_policy

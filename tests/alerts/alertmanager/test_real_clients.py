@@ -19,7 +19,8 @@ from pytest_django.live_server_helper import LiveServer
 from alerts.incidents.alertmanager_file import import_file
 from alerts.incidents.collect import flush_due
 from alerts.models import Alert, Silence
-from alerts.notify.deliveries import due_channels, send_channel
+from alerts.notify.claims import due_channels
+from alerts.notify.deliveries import send_channel
 from core.accounts.keys import create_key
 from tests.alerts.test_concurrency import committed, queue
 from tests.conftest import require_program

@@ -16,7 +16,8 @@ from alerts.incidents import collect as collecting
 from alerts.incidents.collect import flush_due
 from alerts.models import Channel, Delivery, Incident, Member
 from alerts.notify.channels import create_channel
-from alerts.notify.deliveries import due_channels, send_channel
+from alerts.notify.claims import due_channels
+from alerts.notify.deliveries import send_channel
 from alerts.notify.incident_message import delivery_message
 from alerts.notify.transports import slack
 from alerts.notify.transports.webhook import payload

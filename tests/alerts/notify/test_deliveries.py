@@ -7,7 +7,8 @@ import pytest
 
 from alerts.models import Channel, Delivery, DeliveryAttempt, Rule
 from alerts.notify.channels import create_channel, delete_channel
-from alerts.notify.deliveries import CLAIM, GIVE_UP, claim, due_channels, pause, send_channel
+from alerts.notify.claims import CLAIM, claim, due_channels
+from alerts.notify.deliveries import GIVE_UP, pause, send_channel
 from alerts.queries import alert_detail, channel_list, deliveries_of, recipients
 from tests.alerts.scripted_rules import DELAY, gauge, make_rule, minute, only_alert, run
 from tests.servers import Answer, HttpServer, SmtpServer

@@ -9,7 +9,8 @@ import pytest
 from alerts.incidents.actions import acknowledge
 from alerts.models import Channel, Delivery, DeliveryAttempt, Incident, Severity
 from alerts.notify.channels import create_channel
-from alerts.notify.deliveries import CLAIM, claim, deliver, due_channels, send_channel
+from alerts.notify.claims import CLAIM, claim, due_channels
+from alerts.notify.deliveries import send_channel, send_claimed
 from alerts.notify.transports import TRANSPORTS
 from alerts.notify.transports.contract import ConfigInvalid, DeliveryError, Message
 from tests.alerts.incidents.world import World, at
@@ -136,9 +137,9 @@ def test_a_worker_that_died_with_a_digest_has_it_sent_again_under_the_same_key(w
     assert claim(channel, at(2)) is None
     again = claim(channel, at(1) + CLAIM + dt.timedelta(seconds=1))
     assert again is not None
-    assert again.digest == first.digest
-    deliver(again, lambda: at(100))
-    deliver(first, lambda: at(101))  # the claim was lost: it has no part left
+    assert again.deliveries[0].digest == first.deliveries[0].digest
+    send_claimed(again, lambda: at(100))
+    send_claimed(first, lambda: at(101))  # the claim was lost: it has no part left
     assert phone.titles() == ["3 incidents: 3 firing"]
 
 

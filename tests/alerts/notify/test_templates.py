@@ -10,7 +10,7 @@ from alerts.notify.channels import create_channel
 from alerts.notify.deliveries import send_channel
 from alerts.notify.incident_message import delivery_message
 from alerts.notify.template_edits import TemplateInvalid, create_template, delete_template, update_template
-from alerts.notify.templates import apply_template, written
+from alerts.notify.templates import apply_template, template_of, written
 from alerts.notify.transports.contract import Message
 from core.accounts.models import Workspace
 from core.audit.models import AuditLine
@@ -69,28 +69,28 @@ def test_a_template_sees_alertmanager_s_names_and_the_portal_s(message: Message,
 def test_what_fails_leaves_the_portal_s_words_and_says_why(message: Message, text: str, reason: str) -> None:
     template = MessageTemplate.objects.create(title="mine", text=text)
     channel = Channel.objects.get(name="a")
-    sent = apply_template(message, channel)
+    sent = apply_template(message, template_of(channel))
     assert (sent.title, sent.description) == (message.title, message.description)
     assert sent.note.startswith("The message template could not be used: ")
     assert reason in sent.note
     template.delete()
-    assert apply_template(message, channel) == message
+    assert apply_template(message, template_of(channel)) == message
 
 
 def test_a_template_that_breaks_the_portal_holds_nothing_up(message: Message, monkeypatch: pytest.MonkeyPatch) -> None:
     MessageTemplate.objects.create(title="mine")
     monkeypatch.setattr(templates, "fill_in", lambda *_: 1 / 0)
-    sent = apply_template(message, Channel.objects.get(name="a"))
+    sent = apply_template(message, template_of(Channel.objects.get(name="a")))
     assert (sent.title, sent.note) == (message.title, "The message template could not be used: ZeroDivisionError.")
 
 
 def test_the_workspace_s_comes_first_then_the_one_for_the_kind(message: Message) -> None:
     ours, theirs = (Workspace.objects.create(slug=slug, name=slug) for slug in ("ours", "theirs"))
     channel = create_channel("slack", "b", {"url": "https://hooks.slack.com/services/T/B/x"}, workspace=ours)
-    seen = [apply_template(message, channel).title]
+    seen = [apply_template(message, template_of(channel)).title]
     for kind, owner in (("", None), ("email", None), ("slack", None), ("", theirs), ("", ours), ("slack", ours)):
         create_template(kind, f"{kind or 'all'} of {owner or 'the portal'}", "", workspace=owner)
-        seen.append(apply_template(message, channel).title)
+        seen.append(apply_template(message, template_of(channel)).title)
     assert seen == [
         "World and 1 more",
         "all of the portal",
@@ -100,7 +100,7 @@ def test_the_workspace_s_comes_first_then_the_one_for_the_kind(message: Message)
         "all of ours",
         "slack of ours",
     ]
-    assert apply_template(message, Channel.objects.get(name="a")).title == "all of the portal"
+    assert apply_template(message, template_of(Channel.objects.get(name="a"))).title == "all of the portal"
 
 
 def test_a_delivery_is_sent_in_the_template_s_words(http_server: HttpServer, portal_setting: Any) -> None:

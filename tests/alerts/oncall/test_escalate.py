@@ -13,7 +13,8 @@ from alerts.incidents.edits import remove_routing
 from alerts.incidents.silences import expire_silence, set_silence
 from alerts.models import Alert, Delivery, Escalation, EscalationPolicy, Incident, Member
 from alerts.notify.channels import create_channel
-from alerts.notify.deliveries import claim, deliver
+from alerts.notify.claims import claim
+from alerts.notify.deliveries import send_claimed
 from alerts.oncall.escalate import escalate, escalate_due
 from alerts.oncall.means import add_means
 from alerts.oncall.policies import save_policy
@@ -179,9 +180,9 @@ def test_a_person_is_notified_by_their_own_means_each_after_its_while_and_for_it
     assert (later.state, later.next_attempt_at) == ("pending", at(150))
     assert actions.acknowledge(Incident.objects.get(), by=night.mara, now=at(110))
     channel_id = later.channel_id or 0
-    delivery = claim(channel_id, at(150))
-    assert delivery is not None
-    deliver(delivery, lambda: at(150))
+    claimed = claim(channel_id, at(150))
+    assert claimed is not None
+    send_claimed(claimed, lambda: at(150))
     later.refresh_from_db()
     assert later.state == "skipped"
 
@@ -248,9 +249,9 @@ def test_acknowledged_while_a_step_is_being_taken_sends_nothing_of_that_step(wai
             assert thread.is_alive()
     thread.join()
     for channel_id in list(Delivery.objects.values_list("channel_id", flat=True)):
-        delivery = claim(channel_id or 0, at(402))
-        assert delivery is not None
-        deliver(delivery, lambda: at(402))
+        claimed = claim(channel_id or 0, at(402))
+        assert claimed is not None
+        send_claimed(claimed, lambda: at(402))
     assert set(Delivery.objects.values_list("state", flat=True)) == {"skipped"}
 
 
@@ -297,9 +298,9 @@ def pending_means(*, acknowledged_for: int = 0) -> tuple[Night, Delivery]:
 def test_a_means_that_comes_later_does_not_ring_through_a_snooze() -> None:
     night, later = pending_means()
     actions.snooze(Incident.objects.get(), dt.timedelta(hours=1), by=night.mara, now=at(110))
-    delivery = claim(later.channel_id or 0, at(640))
-    assert delivery is not None
-    deliver(delivery, lambda: at(640))
+    claimed = claim(later.channel_id or 0, at(640))
+    assert claimed is not None
+    send_claimed(claimed, lambda: at(640))
     later.refresh_from_db()
     assert later.state == "skipped"
 

@@ -11,7 +11,8 @@ from django.utils import timezone
 from alerts.incidents import actions
 from alerts.incidents.collect import flush_due
 from alerts.models import Alert, Delivery, Incident, RoutingVersion, Silence
-from alerts.notify.deliveries import claim, deliver
+from alerts.notify.claims import claim
+from alerts.notify.deliveries import send_claimed
 from tests.alerts.incidents.world import World, at
 from tests.people import People, browser_of, make_people, make_platform_people
 
@@ -101,9 +102,9 @@ def test_acknowledged_means_no_repeat_also_of_one_that_was_already_queued(people
         ("repeat", "pending"),
     ]
     actions.acknowledge(incident, by=people.owner, now=at(3931))
-    delivery = claim(world.channels["a"].pk, at(3932))
-    assert delivery is not None
-    deliver(delivery, lambda: at(3932))
+    claimed = claim(world.channels["a"].pk, at(3932))
+    assert claimed is not None
+    send_claimed(claimed, lambda: at(3932))
     assert list(Delivery.objects.order_by("id").values_list("why", "state")) == [
         ("first", "sent"),
         ("repeat", "skipped"),
