@@ -4,6 +4,7 @@ registered here: tests begin with other ids, and so does a database that was res
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
@@ -63,3 +64,41 @@ class ProcessCache(Generic[K, V]):
         """Forget everything."""
         with self._lock:
             self._entries = {}
+
+
+class BoundedCache(Generic[K, V]):
+    """What threads share and can make again, bounded by its bytes: past `most` what was not looked at for longest
+    goes."""
+
+    def __init__(self, most: int, size: Callable[[V], int]) -> None:
+        self._limit, self._size = most, size
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self.bytes = 0
+        forgets(self.forget)
+
+    def known(self, keys: Iterable[K]) -> dict[K, V]:
+        """Those of the keys that are known, with their values."""
+        found = {}
+        with self._lock:
+            for key in keys:
+                if key in self._entries:
+                    self._entries.move_to_end(key)
+                    found[key] = self._entries[key]
+        return found
+
+    def keep(self, entries: Mapping[K, V]) -> None:
+        """Remember entries."""
+        with self._lock:
+            for key, value in entries.items():
+                before = self._entries.pop(key, None)
+                self.bytes += self._size(value) - (0 if before is None else self._size(before))
+                self._entries[key] = value
+            while self.bytes > self._limit:
+                self.bytes -= self._size(self._entries.popitem(last=False)[1])
+
+    def forget(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries = OrderedDict()
+            self.bytes = 0

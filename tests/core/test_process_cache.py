@@ -1,6 +1,6 @@
 """What a process remembers: bounded, shared by threads, and all of it forgotten at once."""
 
-from core.process_cache import ProcessCache, forget_all
+from core.process_cache import BoundedCache, ProcessCache, forget_all
 
 
 def test_what_was_taken_stays_when_another_thread_empties_the_cache() -> None:
@@ -26,3 +26,15 @@ def test_all_caches_are_emptied_by_one_call() -> None:
     assert [cache.get("a") for cache in caches] == [None, 1]
     forget_all()
     assert [cache.get("a") for cache in caches] == [None, None]
+
+
+def test_a_cache_bounded_by_bytes_forgets_what_was_not_looked_at() -> None:
+    cache: BoundedCache[str, bytes] = BoundedCache(10, len)
+    cache.keep({"a": b"1234", "b": b"1234"})
+    assert cache.known(["a"]) == {"a": b"1234"}
+    cache.keep({"c": b"1234"})
+    assert cache.known("abc") == {"a": b"1234", "c": b"1234"}
+    cache.keep({"a": b"12", "d": b"1234"})
+    assert (cache.known("abcd"), cache.bytes) == ({"a": b"12", "c": b"1234", "d": b"1234"}, 10)
+    cache.keep({"e": b"longer than all"})
+    assert (cache.known("acde"), cache.bytes) == ({}, 0)

@@ -27,11 +27,11 @@ class Query:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Which series are drawn where there are many: those with the highest value of `expr`, which sums by `by`. The
-    others are drawn as one, evaluated together."""
+    """Which series are drawn where there are many: those of which most was counted over the range, by labels; the
+    counters each with its weight. The others are drawn as one, evaluated together."""
 
     by: tuple[str, ...]
-    expr: str
+    counters: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,12 @@ def quantile(share: float, family: str, by: str = "") -> str:
 
 def most(family: str, *by: str) -> Ranking:
     """Those of which most was counted over the range."""
-    return Ranking(by, f"sum by ({', '.join(by)}) (increase({family}[$__range]))")
+    return Ranking(by, ((family, 1),))
 
 
 def missing(*by: str) -> Ranking:
     """Those of which most usage is missing, then those with most calls."""
-    failures, events = (most(f"compozy_llm_usage_{name}_total", *by).expr for name in ("failures", "events"))
-    return Ranking(by, f"{failures} + 1e-6 * {events}")
+    return Ranking(by, (("compozy_llm_usage_failures_total", 1), ("compozy_llm_usage_events_total", 1e-6)))
 
 
 _COVERAGE = Panel(

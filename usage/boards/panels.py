@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,26 +12,34 @@ from core.ui.numbers import SPACE
 from core.ui.time_range import TimeRange
 from promql import Result, Source
 from usage.boards.declarations import Panel, expand
+from usage.series.counted import counted
 
 DRAWN = 8
 # A no-break space, as no value of a label has at its end.
 OTHERS = f"{SPACE}others"
 
 
-def folded(panel: Panel, source: Source, time_range: TimeRange) -> Source:
+def folded(panel: Panel, source: Source, time_range: TimeRange, workspaces: frozenset[str] | None) -> Source:
     """The source in which all but the largest series of the panel are one; the source itself where there are few, or
-    where another server evaluates. Raises promql.PromQLError."""
+    where another server evaluates.
+
+    Which are the largest in these workspaces (None: all) changes with the steps of the range only, and is the same for
+    all who ask.
+    """
     ranking = panel.ranking
     if ranking is None or isinstance(source, promql.Engine):
         return source
-    found = promql.instant(expand(ranking.expr, "", time_range.window), source, time_range.end_ms)
-    if len(found.labels) <= DRAWN:
-        return source
-    names = [tuple(labels.get(name, "") for name in ranking.by) for labels in found.labels]
-    sizes = np.nan_to_num(found.values[:, -1])
-    largest = sorted(range(len(names)), key=lambda row: (-float(sizes[row]), names[row]))[:DRAWN]
-    rest = f"{len(names) - DRAWN:,}{OTHERS}"
-    return promql.FoldedSource(source, promql.Fold(ranking.by, frozenset(names[row] for row in largest), rest))
+    start, end = (ms // time_range.step_ms * time_range.step_ms for ms in (time_range.start_ms, time_range.end_ms))
+    fold = fold_of(ranking.by, counted(ranking.counters, ranking.by, workspaces, start, end))
+    return promql.FoldedSource(source, fold) if fold is not None else source
+
+
+def fold_of(by: tuple[str, ...], sizes: Mapping[tuple[str, ...], float]) -> promql.Fold | None:
+    """The fold that keeps the largest; None where there are few."""
+    if len(sizes) <= DRAWN:
+        return None
+    largest = sorted(sizes, key=lambda name: (-sizes[name], name))[:DRAWN]
+    return promql.Fold(by, frozenset(largest), f"{len(sizes) - DRAWN:,}{OTHERS}")
 
 
 def evaluate(panel: Panel, source: Source, time_range: TimeRange) -> list[Result]:

@@ -14,16 +14,20 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from core.accounts.models import ApiKey
+from core.process_cache import ProcessCache
 from core.ui.time_range import HOUR
 from promql.values import Floats
 from usage.catalog import KINDS, Kind
-from usage.catalog.grains import COARSE
 from usage.models import Dimension, Price
-from usage.series.grid import SETTLED, Segment, segments
+from usage.series.counted import stretches
+from usage.series.finished import GroupSums, Places, Steps
+from usage.series.grid import Segment, segments
 from usage.series.index import series_index
-from usage.series.reading import Counters, Reading, Stretch, read_tables
+from usage.series.reading import read_tables
 
 DAY = 86_400
+# By label: how many label sets there were and the newest of them, and the places of the values.
+_colours: ProcessCache[str, tuple[tuple[int, int], Mapping[str, int]]] = ProcessCache(16)
 
 
 @dataclass(frozen=True)
@@ -71,46 +75,36 @@ class Rollups:
         """Sums from `start_ms` to `end_ms`, per step (0: one step for all). Labels that are missing count as ""."""
         groups, members = self._index.grouped(by, self._slugs)
         span = max(end_ms - start_ms, 1)
-        steps = -(-span // step_ms) if step_ms else 1
+        # From the exact start: counted from its second, the last bucket would fall behind the last step.
+        steps = Steps(start_ms, step_ms or span, -(-span // step_ms) if step_ms else 1)
         places = self._places(measures)
-        values = np.zeros((len(groups), steps, sum(width for _, _, width in places.values())))
+        identity = (self._kind.name, self._index.lineage, self._slugs, by, tuple(measures))
         with connection.cursor() as cursor:
             parts = self._parts(cursor, start_ms // 1000, -(-end_ms // 1000), by_hours=not 0 < step_ms < HOUR)
-            # From the exact start: counted from its second, the last bucket would fall behind the last step.
-            starts = np.concatenate([one.start + one.width * np.arange(one.buckets) for one in parts])
-            step = np.maximum((starts * 1000 - start_ms) // (step_ms or span), 0)
-            first = np.cumsum([0, *(one.buckets for one in parts)])
-            stretches = [Stretch(one, int(at), one.buckets) for one, at in zip(parts, first, strict=False)]
-            reading = Reading(cursor, stretches, starts, self._tables.chunked)
-            for column, offset, width in places.values():
-                counters = Counters(self._kind.name, members, offset, width, self._tables.dimensions)
-                for found in reading.entries(counters):
-                    at = step[found.column]
-                    inside = at < steps
-                    place = (found.series * steps + at) * values.shape[2] + column + found.cell
-                    np.add.at(values.reshape(-1), place[inside], found.value[inside])
-        return Sums(self._kind, groups, values, {name: column for name, (column, _, _) in places.items()})
+            of_groups = GroupSums(
+                cursor, self._tables, self._kind.name, members, len(groups), list(places.values()), identity
+            )
+            values = np.moveaxis(of_groups.over(parts, steps), 0, 1)
+        return Sums(self._kind, groups, values, {name: place.column for name, place in places.items()})
 
-    def _places(self, measures: Sequence[str]) -> dict[str, tuple[int, int, int]]:
-        """Of each measure its first column, and offset and width in the rollups' arrays; of a histogram its buckets."""
-        found: dict[str, tuple[int, int, int]] = {}
+    def _places(self, measures: Sequence[str]) -> dict[str, Places]:
+        """Where each measure is; of a histogram its buckets."""
+        found: dict[str, Places] = {}
         column = 0
         for measure in measures:
             observed, offset = self._kind.observed.get(measure), self._kind.offsets[measure]
-            found[measure] = (column, offset + 1, len(observed.buckets) + 1) if observed else (column, offset, 1)
-            column += found[measure][2]
+            width = len(observed.buckets) + 1 if observed else 1
+            found[measure] = Places(column, offset + 1 if observed else offset, width)
+            column += width
         return found
 
     def _parts(self, cursor: CursorWrapper, start: int, end: int, *, by_hours: bool) -> list[Segment]:
-        """The stretches that cover the time (epoch seconds), its full hours in one bucket each where that is enough."""
+        """The parts that cover the time (epoch seconds), its full hours in one bucket each where that is enough."""
         if start < self._since:
             self._since, self._tables = start, read_tables(cursor, start, self._now)
-        mark = self._tables.watermark
-        first, last = COARSE.next_start(start), COARSE.start(min(end, self._now - SETTLED))
-        if not by_hours or last <= first:
-            return segments(start, end, self._now, 900, mark)
-        around = [segments(*edge, self._now, 0, mark) for edge in ((start, first), (last, end)) if edge[0] < edge[1]]
-        return [Segment(COARSE, first, last), *(one for parts in around for one in parts)]
+        if not by_hours:
+            return segments(start, end, self._now, 900, self._tables.watermark)
+        return stretches(start, end, self._now, self._tables)
 
 
 def quantile(share: float, bounds: Sequence[float], counts: Floats) -> float:
@@ -147,15 +141,22 @@ def prices_between(start: datetime, end: datetime) -> list[Price]:
     return list(Price.objects.filter(created_at__range=(start, end)).order_by("-created_at")[:50])
 
 
-def colours_by_value(label: str) -> dict[str, int]:
+def colours_by_value(label: str) -> Mapping[str, int]:
     """The values of a label in the order in which they first came: that order gives each its colour, on every page."""
     if not label:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT labels->>%s, min(id) FROM usage_dimension WHERE labels ? %s GROUP BY 1 ORDER BY 2", [label, label]
-        )
-        return {value: place for place, (value, _) in enumerate(cursor.fetchall())}
+        cursor.execute("SELECT count(*), max(id) FROM usage_dimension")
+        size = cursor.fetchone()
+        known = _colours.get(label)
+        if known is None or known[0] != size:
+            cursor.execute(
+                "SELECT labels->>%s, min(id) FROM usage_dimension WHERE labels ? %s GROUP BY 1 ORDER BY 2",
+                [label, label],
+            )
+            known = size, {value: place for place, (value, _) in enumerate(cursor.fetchall())}
+            _colours.keep({label: known})
+        return known[1]
 
 
 @dataclass(frozen=True)

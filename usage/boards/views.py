@@ -98,7 +98,11 @@ def _evaluated(
     scope = permissions.scope_of(request.user, request.GET)
     time_range = ranges.parse(request.GET, timezone.now())
     source = source_for(scope.slugs)
-    return panel, evaluate(panel, folded(panel, source, time_range) if drawn else source, time_range), time_range
+    return (
+        panel,
+        evaluate(panel, folded(panel, source, time_range, scope.slugs) if drawn else source, time_range),
+        time_range,
+    )
 
 
 @heavy

@@ -72,14 +72,16 @@ def grid_times(start: int, end: int, step: int) -> Ints:
     return np.arange(first, end + 1, step, dtype=np.int64)
 
 
-def segments(start: int, end: int, now: int, window: float, watermark: Watermark) -> list[Segment]:
+def segments(
+    start: int, end: int, now: int, window: float, watermark: Watermark, *, long: bool | None = None
+) -> list[Segment]:
     """The stretches that cover [start, end), each read from the coarsest grain that is
     kept, settled and fine enough for `window`.
 
     `window` is the range of the selector in seconds, or for plain selectors the step. Below
-    a grain's floor only coarser ones exist.
+    a grain's floor only coarser ones exist. `long` says whether it is part of a long span (None: if it is one).
     """
-    long = end - start >= LONG
+    long = end - start >= LONG if long is None else long
     until_1h = max(
         watermark.floor_5m, COARSE.start(now - SETTLED) if long and window >= 3 * COARSE.seconds else -np.inf
     )

@@ -54,11 +54,13 @@ class Grouping(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SeriesIndex:
-    """The dimensions of a kind, by ascending id."""
+    """The dimensions of a kind, by ascending id. `lineage` is that of all that were extended from one beginning: what
+    was numbered by the order of the dimensions keeps its number in it."""
 
     ids: Ints
     labels: list[dict[str, str]]
     first_at: Ints
+    lineage: object = field(default_factory=object)
     families: dict[tuple[str, str], FamilyRows] = field(default_factory=dict)
 
     @cached_property
@@ -188,5 +190,8 @@ def extended(cursor: CursorWrapper, kind: str, known: SeriesIndex) -> SeriesInde
     ids, first = np.array([(row[0], row[2]) for row in rows], dtype=np.int64).reshape(-1, 2).T
     labels = [msgspec.json.decode(text, type=dict[str, str]) for _, text, _ in rows]
     return SeriesIndex(
-        np.concatenate([known.ids, ids]), [*known.labels, *labels], np.concatenate([known.first_at, first])
+        np.concatenate([known.ids, ids]),
+        [*known.labels, *labels],
+        np.concatenate([known.first_at, first]),
+        known.lineage if known.labels else object(),
     )

@@ -4,7 +4,7 @@ of the grain that answers. What is read is entries: the series, the cell, the co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -126,11 +126,12 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Tables:
-    """The state of the tables in a snapshot: the watermark, the chunks that may be used, and the number of dimensions
-    by kind."""
+    """The state of the tables in a snapshot: the watermark, the chunks that may be used, the 5-minute buckets (by
+    their starts) that changed and have not been downsampled since, and the number of dimensions by kind."""
 
     watermark: Watermark
     chunked: chunks.Chunked
+    changed: Sequence[int]
     sizes: Sizes
 
     @property
@@ -143,8 +144,8 @@ def read_tables(cursor: CursorWrapper, start: int, now: int) -> Tables:
     """The state of the tables, for what lies after `start` (epoch seconds)."""
     usable = chunks.usable_query(start, now + BEYOND)
     cursor.execute(f"SELECT s.*, {usable}, ({sizes_query(KINDS)}) FROM ({watermark.READ}) AS s")  # noqa: S608 - only names of our own; values are parameters
-    *state, minutes, hours, sizes = cursor.fetchone()
-    return Tables(Watermark(*state), chunks.usable_read(minutes, hours), sizes_read(sizes))
+    *state, minutes, hours, changed, sizes = cursor.fetchone()
+    return Tables(Watermark(*state), chunks.usable_read(minutes, hours), changed, sizes_read(sizes))
 
 
 class Reading:
@@ -166,13 +167,15 @@ class Reading:
         chunked: chunks.Chunked,
         based: bool,
         ends: bool,
+        long: bool | None = None,
     ) -> Reading:
         """For counters on a grid of times (epoch seconds, `step` apart), that functions over `window` seconds look at.
 
-        `based`: where they stood before is wanted too; `ends`: only their first and last values are.
+        `based`: where they stood before is wanted too; `ends`: only their first and last values are; `long`: whether
+        they are part of a long span (None: if they are one).
         """
         start, end = int(times[0]) - step, int(times[-1])
-        parts = segments(start, max(end, start + SCRAPE), now, window, mark)
+        parts = segments(start, max(end, start + SCRAPE), now, window, mark, long=long)
         at = knots(parts)
         stretches: list[Stretch] = []
         column = 1

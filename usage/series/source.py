@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from django.conf import settings
@@ -25,7 +25,8 @@ from promql.operators.aggregate import Groups
 from promql.values import Bools, Floats, Ints
 from usage.catalog import BY_SERIES, FAMILIES, KINDS, Family, bound, series_names
 from usage.catalog.grains import FINE
-from usage.series.grid import grid_step, grid_times, on_grid
+from usage.series import past_sums
+from usage.series.grid import LONG, grid_step, grid_times, on_grid
 from usage.series.index import Group, SeriesIndex, Sizes, series_index, sizes_query, sizes_read
 from usage.series.reading import Counters, Reading, Tables, read_tables
 from usage.series.summed import Summation, Windows, groups_of, joined, with_bounds
@@ -35,6 +36,7 @@ MAX_INCREASES = 4  # remembered in a snapshot
 # Up to here a range is read as a matrix and evaluated series by series in a fraction of the time that its samples need
 # one by one; beyond it, a matrix is mostly empty.
 DENSE_CELLS = 10_000_000
+MANY_SERIES = 2_000  # from here on sums are remembered (usage.series.past_sums), which no matrix of series is
 WORK_OF_STEP = 4  # evaluating a step costs as much as reading this many samples
 # Functions that look at differences only: where the counter stood before the range does not matter to them. To rate and
 # increase it does: they do not extrapolate a counter to before it was 0.
@@ -75,12 +77,24 @@ class PostgresSource:
             yield Snapshot(cursor, self._workspaces, self._now)
 
 
+@dataclass(frozen=True)
+class Counted:
+    """The series of a counter that are summed: of which family, their name and matchers, over how many seconds in
+    all, and whether this is the whole range."""
+
+    family: Family
+    name: str
+    matchers: Sequence[Matcher]
+    span: int
+    is_whole: bool
+
+
 class Snapshot:
     """The series in one state of the tables."""
 
     def __init__(self, cursor: CursorWrapper, workspaces: frozenset[str] | None, now: float | None) -> None:
         self._cursor, self._workspaces, self._now = cursor, workspaces, now
-        self._tables: dict[int, Tables] = {}
+        self._tables: tuple[int, Tables] | None = None  # and from when on (epoch seconds)
         # Quantiles of one histogram, and a rate beside an increase, are made of the same sums.
         self._increases: dict[SumNeed, Block | None] = {}
 
@@ -129,12 +143,29 @@ class Snapshot:
         named, others = split_name(need.matchers)
         name = named[0].value if len(named) == 1 and named[0].op == "=" else ""
         family, keeps_le = BY_SERIES.get(name), need.by == ("le" in need.grouping)
-        buckets = name.endswith("_bucket")
-        if family is None or family.type == "gauge" or "__name__" in need.grouping or (buckets and not keeps_le):
+        if family is None or family.type == "gauge" or "__name__" in need.grouping:
             return None
+        if name.endswith("_bucket") and not keeps_le:
+            return None
+        start, end = -(-(need.start_ms - need.range_ms) // 1000), min(need.end_ms // 1000, now)
+        counted = Counted(family, name, others, end - start, bool(need.step_ms))
+        # Charts have their points on multiples of the step; what else is asked for is hardly asked for again.
+        if not need.step_ms or need.start_ms % need.step_ms or end < start:
+            return self._computed(need, counted, now)
+        tables = self._read_tables(start - past_sums.BEFORE, now)
+        lineage = series_index(self._cursor, family.kind, tables.sizes).lineage
+        return past_sums.remembered(
+            need,
+            (self._workspaces, lineage),
+            tables,
+            now,
+            lambda part: self._computed(part, replace(counted, is_whole=part == need), now),
+        )
+
+    def _computed(self, need: SumNeed, counted: Counted, now: int) -> Block | None:
         window = need.range_ms / 1000
         start, end = -(-(need.start_ms - need.range_ms) // 1000), min(need.end_ms // 1000, now)
-        step = grid_step(window, end - start)
+        step = grid_step(window, counted.span)
         times = grid_times(start, end, step)
         nothing = Block([], need.times, np.zeros((0, len(need.times))))
         windows = Windows.over(times, need.times, need.range_ms)
@@ -142,12 +173,24 @@ class Snapshot:
             return nothing
         tables = self._read_tables(int(times[0]) - step, now)
         reading = Reading.of(
-            self._cursor, times, step, now, window, tables.watermark, tables.chunked, based=True, ends=not need.step_ms
+            self._cursor,
+            times,
+            step,
+            now,
+            window,
+            tables.watermark,
+            tables.chunked,
+            based=True,
+            ends=not need.step_ms,
+            long=counted.span >= LONG,
         )
         reader, blocks = Reader(reading, tables.sizes, times, step), []
-        summations = list(reader.summations(family, name, others, self._workspaces, windows, need))
+        summations = list(
+            reader.summations(counted.family, counted.name, counted.matchers, self._workspaces, windows, need)
+        )
         each = len(times) + WORK_OF_STEP * len(need.times)
-        if need.step_ms and sum(summation.rows for summation, _, _ in summations) * each <= DENSE_CELLS:
+        rows = sum(summation.rows for summation, _, _ in summations)
+        if counted.is_whole and rows < MANY_SERIES and rows * each <= DENSE_CELLS:
             return None
         for summation, groups, bounds in summations:
             found = summation.by(groups)
@@ -162,9 +205,9 @@ class Snapshot:
         return joined(blocks) or nothing
 
     def _read_tables(self, start: int, now: int) -> Tables:
-        if start not in self._tables:
-            self._tables[start] = read_tables(self._cursor, start, now)
-        return self._tables[start]
+        if self._tables is None or start < self._tables[0]:
+            self._tables = start, read_tables(self._cursor, start, now)
+        return self._tables[1]
 
     def series(self, matchers: Sequence[Matcher], end_ms: int | None = None) -> list[dict[str, str]]:
         """See PostgresSource."""

@@ -46,7 +46,8 @@ class Form:
 
 MINUTES = Form("usage_chunk_15s", FINE, MIDDLE.seconds)
 HOURS = Form("usage_chunk_1h", COARSE, COARSE.seconds)
-Chunked = Mapping[Form, Collection[int]]  # the starts (epoch seconds) of those that may be used
+# The starts (epoch seconds) of those that may be used, each with its version: another one once it was written again.
+Chunked = Mapping[Form, Mapping[int, int]]
 BLOCK = 256  # dimensions of a chunk: an entry names its dimension in one byte
 _PLACE = [("dimension", "u1"), ("bucket", "u1"), ("cell", "u1")]
 # Nearly all counts fit into the short form.
@@ -64,10 +65,14 @@ SELECT k, s, %s, b, i, d FROM unnest(%s::text[], %s::smallint[], %s::bigint[], %
 ON CONFLICT (kind, measure, bucket, block) DO UPDATE SET itemsize = excluded.itemsize, data = excluded.data
 """
 _USABLE = """
-SELECT coalesce(array_agg(extract(epoch FROM p.bucket)::bigint), '{{}}') FROM {table} p
+SELECT coalesce(array_agg(ARRAY[extract(epoch FROM p.bucket)::bigint, p.xmin::text::bigint]), '{{}}') FROM {table} p
 WHERE p.kind = '' AND p.measure = 0 AND p.bucket >= to_timestamp({start} - {span}) AND p.bucket < to_timestamp({end})
 AND NOT EXISTS (SELECT FROM usage_dirtybucket d
     WHERE d.bucket >= p.bucket AND d.bucket < p.bucket + interval '{span} seconds')
+"""
+_CHANGED = """
+SELECT coalesce(array_agg(DISTINCT extract(epoch FROM bucket)::bigint), '{{}}') FROM usage_dirtybucket
+WHERE bucket >= to_timestamp({start} - 3600) AND bucket < to_timestamp({end})
 """
 
 
@@ -97,15 +102,16 @@ def form_of(grain: Grain) -> Form:
 
 
 def usable_query(start: int, end: int) -> str:
-    """SQL of a column for each form: the starts of the chunks in a span of time (epoch seconds) that may be used."""
-    return ", ".join(
-        f"({_USABLE.format(table=form.table, span=form.span, start=start, end=end)})" for form in (MINUTES, HOURS)
-    )
+    """SQL of a column for each form: starts and versions of the chunks in a span of time (epoch seconds) that may be
+    used; and of a column with the starts of the 5-minute buckets that changed. A version is the transaction that wrote
+    the row which says that there are chunks."""
+    usable = (_USABLE.format(table=form.table, span=form.span, start=start, end=end) for form in (MINUTES, HOURS))
+    return ", ".join(f"({query})" for query in (*usable, _CHANGED.format(start=start, end=end)))
 
 
-def usable_read(minutes: list[int], hours: list[int]) -> Chunked:
+def usable_read(minutes: list[tuple[int, int]], hours: list[tuple[int, int]]) -> Chunked:
     """What that query found."""
-    return {MINUTES: frozenset(minutes), HOURS: frozenset(hours)}
+    return {MINUTES: dict(minutes), HOURS: dict(hours)}
 
 
 def write(cursor: CursorWrapper, bucket: datetime, form: Form = MINUTES) -> None:
