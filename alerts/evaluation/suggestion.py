@@ -40,7 +40,7 @@ def suggested_threshold(test: Backtest, holding: Holding, per_week: float = 1.0)
             high = middle
         else:
             low = middle + 1
-    return _rounded(float(ordered[low]), up=is_upper)
+    return rounded(float(ordered[low]), up=is_upper)
 
 
 def _is_quiet(test: Backtest, threshold: float, is_upper: bool, holding: Holding, allowed: float) -> bool:
@@ -52,10 +52,13 @@ def _is_quiet(test: Backtest, threshold: float, is_upper: bool, holding: Holding
     return began <= allowed and float(fires.any(axis=0).mean()) <= MAX_FIRING_SHARE
 
 
-def _rounded(value: float, *, up: bool) -> float:
-    """Two significant digits, away from what is ordinary."""
+def rounded(value: float, *, up: bool, past: bool = False) -> float:
+    """The value with two significant digits, not below it (`up`) or not above it; `past`: and not the value itself."""
     if value == 0:
         return 0.0
     size = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    found = (math.ceil(value / size) if up else math.floor(value / size)) * size
+    steps = math.ceil(value / size) if up else math.floor(value / size)
+    found = steps * size
+    if past and float(f"{found:.3g}") == float(f"{value:.12g}"):
+        found = (steps + (1 if up else -1)) * size
     return float(f"{found:.2g}") if abs(found) < 1e15 else found

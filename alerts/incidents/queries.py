@@ -95,6 +95,13 @@ def incident_page(
     return _rows(list(page.object_list), workspaces), page
 
 
+def recent_incidents(workspaces: Collection[str] | None, since: dt.datetime, most: int) -> list[IncidentRow]:
+    """The incidents that opened since then with an alert that a reader of these workspaces may see, the newest first,
+    at most so many."""
+    found = visible_incidents(workspaces).filter(opened_at__gte=since).order_by("-opened_at", "-id")
+    return _rows(found[:most], workspaces)
+
+
 def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: dt.datetime) -> IncidentDetail:
     """Raises Incident.DoesNotExist, also for one of which the reader may see no alert."""
     incident = (

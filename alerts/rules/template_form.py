@@ -11,6 +11,8 @@ from django.http import QueryDict
 from alerts.rules.rule_templates import TEMPLATES, Blank, RuleTemplate, recognise
 
 CHOSEN = "template"
+# Buttons that fill in what was suggested, and the fields that they fill.
+USED = {"use_threshold": "threshold", "use_for": "for_seconds"}
 PREFIX = "blank"
 
 
@@ -46,12 +48,13 @@ def template_form(data: QueryDict | None, chosen: str, expr: str = "") -> Templa
 
 
 def with_query(data: QueryDict, blanks: TemplateForm | None) -> QueryDict:
-    """What was posted, with the query that the blanks make; with a suggested threshold where that was chosen."""
+    """What was posted, with the query that the blanks make; with what was suggested where that was chosen."""
     found = data.copy()
     if blanks is not None and blanks.is_valid():
         found["expr"] = blanks.filled
-    if "use_threshold" in found:
-        found["threshold"] = found.get("use_threshold", "")
+    for button, field in USED.items():
+        if button in found:
+            found[field] = found.get(button, "")
     return found
 
 

@@ -107,7 +107,7 @@ def parse(params: Mapping[str, str], now: datetime) -> TimeRange:
             return named(DEFAULT, now, f"The range “{name}” is not known; this is the last {LABELS[DEFAULT]}.")
         return named(name or DEFAULT, now)
     try:
-        start_ms, end_ms = _instant(start), _instant(end) if end else int(now.timestamp() * SECOND)
+        start_ms, end_ms = instant(start), instant(end) if end else int(now.timestamp() * SECOND)
     except (ValueError, OverflowError):
         return named(DEFAULT, now, f"The times of the URL cannot be read; this is the last {LABELS[DEFAULT]}.")
     if not SHORTEST <= end_ms - start_ms <= LONGEST:
@@ -115,7 +115,7 @@ def parse(params: Mapping[str, str], now: datetime) -> TimeRange:
     return TimeRange(start_ms, end_ms)
 
 
-def _instant(text: str) -> int:
+def instant(text: str) -> int:
     """Epoch milliseconds of a number of them, or of an ISO time (UTC unless it states otherwise)."""
     if text.isdigit():
         ms = int(text)

@@ -84,3 +84,42 @@ def test_the_threshold_is_dragged_on_the_chart_or_moved_by_keys(page: Page) -> N
     assert moved < dragged
     expect(page.locator("#backtest .js-plotly-plot")).to_contain_text(re.compile(rf"threshold {moved:,g}\b"))
     expect(handle).to_be_focused()
+
+
+def test_a_stretch_that_is_dragged_over_tells_what_would_have_caught_it(page: Page) -> None:
+    page.goto("/rules/new/?template=latency")
+    threshold = page.get_by_label(re.compile("^Fires above"))
+    page.get_by_label("For at least").fill("1m")
+    threshold.fill("500")
+    caught = page.locator("[data-caught]")
+    expect(page.get_by_role("slider", name="Threshold")).to_have_attribute("aria-valuenow", "500")
+    box = page.locator("#backtest .js-plotly-plot .nsewdrag").first.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 3
+    page.mouse.move(box["x"] + box["width"] * 0.95, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 2, y, steps=5)
+    page.mouse.up()
+    expect(caught.get_by_text("Nothing would have fired.")).to_be_visible()
+    expect(page.get_by_label("From", exact=True)).not_to_have_value("")
+    caught.get_by_role("button", name=re.compile("^Use the threshold")).click()
+    expect(threshold).not_to_have_value("500")
+    expect(page.locator("[data-caught]").get_by_text("would have fired, the first")).to_be_visible()
+    assert not Rule.objects.filter(name="CallsSlow").exists()
+
+
+def test_a_window_is_given_by_keyboard_and_taken_back(page: Page) -> None:
+    page.goto("/rules/new/?template=latency")
+    page.get_by_label(re.compile("^Fires above")).fill("500")
+    now = page.evaluate("() => new Date(Date.now() - new Date().getTimezoneOffset() * 60e3).toISOString().slice(0, 16)")
+    early = page.evaluate(
+        "() => new Date(Date.now() - 36e5 - new Date().getTimezoneOffset() * 60e3).toISOString().slice(0, 16)"
+    )
+    page.get_by_label("From", exact=True).fill(early)
+    page.get_by_label("To", exact=True).fill(now)
+    page.get_by_label("To", exact=True).blur()
+    expect(page.get_by_text("Nothing would have fired.")).to_be_visible()
+    page.get_by_label("From", exact=True).fill("")
+    page.get_by_label("To", exact=True).fill("")
+    page.get_by_label("To", exact=True).blur()
+    expect(page.get_by_text("Nothing would have fired.")).to_have_count(0)

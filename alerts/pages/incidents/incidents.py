@@ -23,6 +23,7 @@ from alerts.oncall.queries import duties, escalation_rows
 from alerts.oncall.schedules import eligible
 from alerts.pages.alerts.alerts import require_operator
 from alerts.pages.incidents.incident_timeline import incident_timeline
+from alerts.pages.rules.trial import PastIncident
 from alerts.queries import RunbookDetail, runbook_detail
 from alerts.runbooks import html
 from core.accounts import permissions
@@ -89,6 +90,7 @@ def detail(request: HttpRequest, incident_id: int) -> HttpResponse:
         "found": found,
         "incident": found.row.incident,
         "lead": found.row.lead,
+        "window": PastIncident.of(found.row, timezone.now()),
         "is_snoozed": found.row.incident.is_snoozed(timezone.now()),
         "events": incident_timeline(found),
         "escalations": [] if found.row.incident.is_mixed else escalation_rows(found.row.incident),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -16,30 +14,18 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from alerts import queries
-from alerts.evaluation.backtest import Backtest, backtest, step_of
-from alerts.evaluation.example import ExampleMessage, example_message
-from alerts.evaluation.schedule import milliseconds
-from alerts.evaluation.series import portal_source
-from alerts.evaluation.states import holding_of
-from alerts.evaluation.suggestion import suggested_threshold
 from alerts.models import Rule, RuleChange, RuleGroup
-from alerts.pages.alerts import alert_figures
+from alerts.pages.rules.trial import SPANS, Asked, Shown, past_incidents, readable, try_out
 from alerts.rules import edits, rule_history
 from alerts.rules.expression import ExpressionError
 from alerts.rules.form import RuleForm, initial_of
-from alerts.rules.judgement import JUDGED
 from alerts.rules.rule_templates import TEMPLATES, RuleTemplate, recognise
-from alerts.rules.template_form import TemplateForm, template_form, with_query
+from alerts.rules.template_form import USED, TemplateForm, template_form, with_query
 from core.accounts import ownership, permissions
 from core.api.editions import Outdated, editing
-from core.charts.figures import Figure
 from core.heavy import heavy
 from core.ui.htmx import is_partial
-from core.ui.time_range import DAY
-from promql import PromQLError, snapshot_of
-from usage.boards.queries import colours_by_value
 
-SPANS = {"24h": ("24 h", DAY), "7d": ("7 d", 7 * DAY), "30d": ("30 d", 30 * DAY)}
 PAUSES = {"1h": ("1 hour", 1), "8h": ("8 hours", 8), "24h": ("a day", 24), "168h": ("a week", 168)}
 
 
@@ -153,36 +139,6 @@ def add_errors(form: RuleForm, error: edits.RuleError) -> None:
         form.add_error(name if name in form.fields else None, text)
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What a rule would have done, or why that cannot be said. `suggested` is a threshold for about one alert a week;
-    `saved` is what the saved version would have done, where another one is typed."""
-
-    test: Backtest | None = None
-    figure: Figure | None = None
-    rows: int = 0
-    example: ExampleMessage | None = None
-    suggested: float | None = None
-    error: str = ""
-    saved: Backtest | None = None
-
-    @property
-    def level(self) -> float | None:
-        """The rule's own threshold, where the chart has a line for it."""
-        comparison = self.test.comparison if self.test else None
-        return comparison.number if comparison else None
-
-    @property
-    def only_saved(self) -> int:
-        """How many alerts only the saved version would have raised."""
-        return self.saved.only_here(self.test) if self.saved and self.test else 0
-
-    @property
-    def only_typed(self) -> int:
-        """How many alerts only what is typed would have raised."""
-        return self.test.only_here(self.saved) if self.saved and self.test else 0
-
-
 def editor(
     request: HttpRequest,
     form: RuleForm,
@@ -194,17 +150,16 @@ def editor(
 
     `blanks` is the form that stands in place of the query, where the rule is a template.
     """
-    name = request.POST.get("span") or request.GET.get("span", "")
-    name = name if name in SPANS else "24h"
+    asked = Asked.of(request)
     scope = permissions.scope_of(request.user, {})
     shown = Shown()
     try:
         if form.is_bound and form.is_valid():
-            shown = try_out(form.typed, group, name, readable(form.typed, scope.slugs), rule)
+            shown = try_out(form.typed, group, asked, readable(form.typed, scope.slugs), rule)
         elif not form.is_bound and rule is not None:
-            shown = try_out(rule, group, name, readable(rule, scope.slugs))
+            shown = try_out(rule, group, asked, readable(rule, scope.slugs))
         elif blanks is not None and not form.is_bound:
-            shown = try_out(from_template(blanks.template), group, name, scope.slugs)
+            shown = try_out(from_template(blanks.template), group, asked, scope.slugs)
     except ExpressionError as error:
         shown = Shown(error=str(error))
     return {
@@ -212,19 +167,16 @@ def editor(
         "blanks": blanks,
         "query": form["expr"].value() if blanks is not None else "",
         "shown": shown,
-        "span": name,
-        "span_label": SPANS[name][0],
+        "span": asked.span,
+        "span_label": SPANS[asked.span][0],
+        "asked": asked,
+        "incidents": past_incidents(scope.slugs, timezone.now()),
         "spans": [(key, label) for key, (label, _) in SPANS.items()],
         "unit": form["unit"].value() or "",
         "threshold_label": threshold_label(form, shown),
         "scope": scope,
         "may_operate": may_change(request, rule),
     }
-
-
-def readable(rule: Rule, workspaces: Collection[str] | None) -> Collection[str] | None:
-    """What the rule reads of what the person may see."""
-    return workspaces if rule.workspace is None else {rule.workspace.slug}
 
 
 def may_change(request: HttpRequest, rule: Rule | None) -> bool:
@@ -241,28 +193,6 @@ def threshold_label(form: RuleForm, shown: Shown) -> str:
     verb = verbs.get(comparison.operator, "Threshold") if comparison else "Threshold"
     unit = form["threshold_unit"].value() or form["unit"].value()
     return f"{verb}, {unit}" if unit else verb
-
-
-def try_out(
-    rule: Rule, group: RuleGroup | None, span: str, workspaces: Collection[str] | None, stored: Rule | None = None
-) -> Shown:
-    """Evaluate over the past what the reader may see of it; beside it the stored rule, where that is judged
-    otherwise."""
-    end = milliseconds(timezone.now())
-    bounds = (end - SPANS[span][1], end)
-    try:
-        step_ms = step_of(SPANS[span][1], group.interval_seconds if group else 60)
-        with snapshot_of(portal_source(workspaces)) as source:
-            test = backtest(rule, source, span_ms=bounds, step_ms=step_ms)
-            differs = stored is not None and any(getattr(stored, name) != getattr(rule, name) for name in JUDGED)
-            saved = backtest(stored, source, span_ms=bounds, step_ms=step_ms) if stored and differs else None
-    except PromQLError as error:
-        return Shown(error=str(error))
-    drawn = alert_figures.rule_figure(test, rule, bounds, colours_by_value("model"))
-    example = None if rule.record else example_message(test, rule)
-    suggested = suggested_threshold(test, holding_of(rule)) if rule.threshold is not None else None
-    suggested = None if suggested == rule.threshold else suggested
-    return Shown(test, drawn, len(alert_figures.state_rows(test)[0]), example, suggested, saved=saved)
 
 
 @heavy
@@ -320,7 +250,7 @@ def copied_rule(request: HttpRequest) -> Rule | None:
 
 def is_saved(request: HttpRequest, blanks: TemplateForm | None) -> bool:
     """Whether what was posted is to be stored: not where it is only tried, and not with a blank that is wrong."""
-    only_tried = not {"preview", "use_threshold"}.isdisjoint(request.POST)
+    only_tried = not {"preview", *USED}.isdisjoint(request.POST)
     return not only_tried and (blanks is None or blanks.is_valid())
 
 
