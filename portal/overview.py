@@ -97,7 +97,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "attention": [(alert, count(alert.value), notified.get(alert.pk, [])) for alert in shown],
         "not_shown": counts.firing + counts.pending - len(shown),
         "duties": duties(scope.slugs, now),
-        "panels": board_panels(OVERVIEW, scope, time_range),
+        "panels": board_panels(OVERVIEW, request.user, scope, time_range),
         "base_url": settings.PORTAL.public_url,
     }
     return answer(request, "portal/overview.html", context)

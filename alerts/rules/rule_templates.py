@@ -10,6 +10,7 @@ from typing import Any
 
 WINDOWS = {"5m": "5 minutes", "15m": "15 minutes", "30m": "30 minutes", "1h": "an hour", "6h": "6 hours", "1d": "a day"}
 BLANK = re.compile(r"\{(\w+)\}")
+MEASURED = re.compile(r" ([<>]=?) \$threshold(?! \*)")
 NUMBER = r"\d+(?:\.\d+)?"
 
 
@@ -34,6 +35,10 @@ class Blank:
             return NUMBER
         one = "|".join(map(re.escape, self.choices))
         return rf"(?:{one})(?:, (?:{one}))*" if self.many else rf"(?:{one})"
+
+    def takes(self, value: str) -> bool:
+        """Whether the value may stand there."""
+        return re.fullmatch(self.pattern, value) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +83,20 @@ class RuleTemplate:
 
     def recognise(self, expr: str) -> dict[str, str] | None:
         """What the blanks hold where the query is this template, however it is spaced; None where it is another."""
-        found = re.fullmatch(self._pattern(), _spaced(expr))
+        found = re.fullmatch(self._pattern(self.expr), _spaced(expr))
         return found.groupdict() if found else None
 
-    def _pattern(self) -> str:
+    def recognise_measured(self, expr: str) -> dict[str, str] | None:
+        """The same where the query is only what this template compares with its threshold."""
+        measured, compared, _ = MEASURED.split(self.expr, maxsplit=1) if MEASURED.search(self.expr) else ("", "", "")
+        found = re.fullmatch(self._pattern(measured), _spaced(expr)) if compared else None
+        return found.groupdict() if found else None
+
+    def _pattern(self, expr: str) -> str:
         patterns = {one.name: one.pattern for one in self.blanks}
         seen: set[str] = set()
         parts = []
-        for place, part in enumerate(BLANK.split(_spaced(self.expr))):
+        for place, part in enumerate(BLANK.split(_spaced(expr))):
             if place % 2 == 0:
                 parts.append(re.escape(part))
             elif part in seen:
@@ -108,6 +119,15 @@ def recognise(expr: str) -> tuple[RuleTemplate, dict[str, str]] | None:
     """The template that a query is, and what its blanks hold."""
     for one in TEMPLATES.values():
         values = one.recognise(expr)
+        if values is not None:
+            return one, values
+    return None
+
+
+def recognise_measured(expr: str) -> tuple[RuleTemplate, dict[str, str]] | None:
+    """The template that compares the query with its threshold, and what its blanks hold."""
+    for one in TEMPLATES.values():
+        values = one.recognise_measured(expr)
         if values is not None:
             return one, values
     return None

@@ -17,6 +17,12 @@ class Unit:
     grafana: str
     before: str = ""
     after: str = ""
+    name: str = ""
+
+    @property
+    def rule(self) -> str:
+        """How a rule names it."""
+        return self.name or self.shown
 
     @property
     def tooltip(self) -> str:
@@ -26,11 +32,11 @@ class Unit:
 
 UNITS: Mapping[str, Unit] = {
     "percent": Unit("%", ".2f", "", "percent", after=" %"),
-    "seconds": Unit("seconds", ",.3~r", "", "s", after=" s"),
+    "seconds": Unit("seconds", ",.3~r", "", "s", after=" s", name="s"),
     "milliseconds": Unit("ms", ",.3~r", "", "ms", after=" ms"),
-    "tokens/min": Unit("per minute", ",.4~r", "~s", "short"),
-    "tokens/s": Unit("per second", ",.4~r", "~s", "short"),
+    "tokens/min": Unit("per minute", ",.4~r", "~s", "short", name="tokens/min"),
+    "tokens/s": Unit("per second", ",.4~r", "~s", "short", name="tokens/s"),
     "per minute": Unit("per minute", ",.3~r", "", "short"),
-    "USD/h": Unit("USD per hour", ",.2f", "", "currencyUSD", before="$ "),
+    "USD/h": Unit("USD per hour", ",.2f", "", "currencyUSD", before="$ ", name="USD/h"),
     "count": Unit("", ",.4~r", "~s", "short"),
 }

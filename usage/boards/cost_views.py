@@ -37,7 +37,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "scope": scope,
         "zone": zone.key,
         "time_range": time_range,
-        "panels": board_panels(COST, scope, time_range),
+        "panels": board_panels(COST, request.user, scope, time_range),
         "sort": sort,
         "tiles": costs.tiles(calls, time_range, now, zone),
         "rows": listing(rows, request.GET, lambda row: f"{row.team} {row.model}"),

@@ -7,7 +7,7 @@ a window no shorter than the chart's step, and `$__range` the whole range, as in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Chart = Literal["line", "area", "bars", "heat", "matrix"]
@@ -36,7 +36,8 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel. `colour_by` is the label whose value gives a series its colour, the same on every page."""
+    """One panel. `colour_by` is the label whose value gives a series its colour, the same on every page; `rule` is the
+    template of an alert on it with what its blanks hold, where its query itself shows none."""
 
     id: str
     title: str
@@ -50,6 +51,7 @@ class Panel:
     columns: int = 6
     share: bool = False
     ranking: Ranking | None = None
+    rule: Mapping[str, str] = field(default_factory=dict)
     empty: str = "Nothing was recorded in this range."
 
     @property
@@ -106,6 +108,7 @@ _COVERAGE = Panel(
     threshold_label="target 95",
     columns=7,
     share=True,
+    rule={"template": "coverage", "by": "model"},
     ranking=missing("model"),
 )
 
@@ -142,6 +145,7 @@ OVERVIEW = Board(
             "per minute",
             "bars",
             (Query("60 * sum by (error_type) (rate(llm_provider_errors_total[$__rate_interval]))", "{{error_type}}"),),
+            rule={"template": "error-type", "by": "error_type"},
             colour_by="error_type",
             columns=4,
             empty="No call failed in this range.",
@@ -253,6 +257,7 @@ PROVIDERS = Board(
             "per minute",
             "bars",
             (Query("60 * sum by (error_type) (rate(llm_provider_errors_total[$__rate_interval]))", "{{error_type}}"),),
+            rule={"template": "error-type", "by": "error_type"},
             colour_by="error_type",
             empty="No call failed in this range.",
         ),
@@ -306,6 +311,7 @@ TOOLS = Board(
                     "{{tool_name}} {{error_kind}}",
                 ),
             ),
+            rule={"template": "tool-errors", "by": "server_id, tool_name, error_kind"},
             empty="No tool failed in this range.",
         ),
         Panel(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -51,6 +51,8 @@ class ShownPanel:
     every: int
     queries: list[str]
     range_query: str
+    workspace: str = ""
+    may_operate: bool = False
 
     @property
     def explore_url(self) -> str:
@@ -58,16 +60,43 @@ class ShownPanel:
         return f"{reverse('explore')}?{urlencode([('q', query) for query in self.queries])}&{self.range_query}"
 
     @property
+    def rule_urls(self) -> list[tuple[str, str]]:
+        """Where an alert on it begins, with what of it: a template's blanks, else each of its queries over the shortest
+        windows."""
+        if not self.may_operate:
+            return []
+        more = {"suggest": "1", **({"workspace": self.workspace} if self.workspace else {})}
+        new = reverse("rule-new")
+        if self.panel.rule:
+            return [("this", f"{new}?{urlencode({**self.panel.rule, **more})}")]
+        named = [one for one in self.panel.queries if one.legend]
+        texts = {"title": self.panel.title, "unit": UNITS[self.panel.unit].rule}
+        return [
+            (
+                "this" if len(named) == 1 else one.legend,
+                f"{new}?{urlencode({'expr': expand(one.expr, '5m', '1h'), **texts, **more})}",
+            )
+            for one in named
+        ]
+
+    @property
     def unit(self) -> str:
         """What stands in its corner."""
         return UNITS[self.panel.unit].shown
 
 
-def board_panels(board: Board, scope: permissions.Scope, time_range: TimeRange) -> dict[str, ShownPanel]:
-    """The panels of a board by their names."""
+def board_panels(
+    board: Board, user: permissions.Person, scope: permissions.Scope, time_range: TimeRange
+) -> dict[str, ShownPanel]:
+    """The panels of a board by their names, as the person may use them."""
+    may_operate = permissions.may_operate(user)
     query = "&".join(part for part in (time_range.query, scope.query) if part)
     every = 15 if time_range.span_ms <= ranges.HOUR else 30 if time_range.span_ms <= ranges.DAY else 120
-    return {panel.id.replace("-", "_"): _shown(board, panel, query, every, time_range) for panel in board.panels}
+    found = {}
+    for panel in board.panels:
+        shown = _shown(board, panel, query, every, time_range)
+        found[panel.id.replace("-", "_")] = replace(shown, workspace=scope.chosen, may_operate=may_operate)
+    return found
 
 
 def _shown(board: Board, panel: Panel, query: str, every: int, time_range: TimeRange) -> ShownPanel:
@@ -143,7 +172,7 @@ def _page(request: HttpRequest, board: Board) -> tuple[permissions.Scope, TimeRa
     """What every board begins with: who reads which time, and its panels."""
     scope = permissions.scope_of(request.user, request.GET)
     time_range = ranges.parse(request.GET, timezone.now())
-    panels = board_panels(board, scope, time_range)
+    panels = board_panels(board, request.user, scope, time_range)
     return scope, time_range, {"scope": scope, "time_range": time_range, "panels": panels}
 
 

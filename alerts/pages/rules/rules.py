@@ -15,11 +15,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from alerts import queries
 from alerts.models import Rule, RuleChange, RuleGroup
+from alerts.pages.rules.beginning import beginning_of
 from alerts.pages.rules.trial import SPANS, Asked, Shown, past_incidents, readable, try_out
 from alerts.rules import edits, rule_history
 from alerts.rules.expression import ExpressionError
-from alerts.rules.form import RuleForm, initial_of
-from alerts.rules.rule_templates import TEMPLATES, RuleTemplate, recognise
+from alerts.rules.form import RuleForm
+from alerts.rules.rule_templates import TEMPLATES, recognise
 from alerts.rules.template_form import USED, TemplateForm, template_form, with_query
 from core.accounts import ownership, permissions
 from core.api.editions import Outdated, editing
@@ -155,11 +156,11 @@ def editor(
     shown = Shown()
     try:
         if form.is_bound and form.is_valid():
-            shown = try_out(form.typed, group, asked, readable(form.typed, scope.slugs), rule)
+            shown = try_out(
+                form.typed, group, asked, readable(form.typed, scope.slugs), rule if rule and rule.pk else None
+            )
         elif not form.is_bound and rule is not None:
             shown = try_out(rule, group, asked, readable(rule, scope.slugs))
-        elif blanks is not None and not form.is_bound:
-            shown = try_out(from_template(blanks.template), group, asked, scope.slugs)
     except ExpressionError as error:
         shown = Shown(error=str(error))
     return {
@@ -180,8 +181,8 @@ def editor(
 
 
 def may_change(request: HttpRequest, rule: Rule | None) -> bool:
-    """Whether the person may change the rule; None for a new one."""
-    if rule is None:
+    """Whether the person may change the rule, or make one where it is None or not stored."""
+    if rule is None or rule.pk is None:
         return permissions.may_operate(request.user)
     return ownership.changer_of(request.user).may(rule.workspace_id)
 
@@ -199,20 +200,12 @@ def threshold_label(form: RuleForm, shown: Shown) -> str:
 @permissions.operator_required
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    """A new rule; `expr` in the URL is the query that it begins with, `template` a template."""
-    blanks = template_form(request.POST or None, request.GET.get("template", ""))
-    initial: dict[str, Any] = {"severity": "warning", "for_seconds": 300, "expr": request.GET.get("expr", "")}
-    if (copied := copied_rule(request)) is not None:
-        initial |= {**initial_of(copied), "thresholds": copied.thresholds, "record": copied.record}
-        shadow = "shadow" in request.GET
-        name = free_name(f"{copied.name} {'shadow' if shadow else 'copy'}")
-        initial |= {"name": name, "shadow": shadow, "group": copied.group, "workspace": copied.workspace_id}
-    if blanks is not None:
-        initial |= blanks.template.initial(blanks.template.defaults())
-        initial |= {"name": free_name(blanks.template.name), "group": RuleGroup.objects.first()}
+    """A new rule, begun with what the URL says."""
+    begun = beginning_of(request)
+    blanks = begun.blanks
     data = with_query(request.POST, blanks) if request.method == "POST" else None
     is_draft = request.method == "POST" and not is_saved(request, blanks)
-    form = RuleForm(data, initial=initial, is_draft=is_draft, user=request.user)
+    form = RuleForm(data, initial=begun.initial, is_draft=is_draft, user=request.user)
     group = form.cleaned_data.get("group") if form.is_bound and form.is_valid() else None
     if request.method == "POST" and not is_draft and form.is_valid():
         given = form.cleaned_data
@@ -231,47 +224,16 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, f"{rule.name} was created; it is evaluated from now on.")
             return redirect("rule", rule.pk)
-    context = {**editor(request, form, group, blanks=blanks), "templates": TEMPLATES.values()}
+    context = {**editor(request, form, group, begun.draft, blanks), "templates": TEMPLATES.values()}
     if is_partial(request) and "preview" in request.POST:
         return render(request, "alerts/_backtest.html", context)
     return render(request, "alerts/rule.html", context, status=422 if form.is_bound and form.errors else 200)
-
-
-def copied_rule(request: HttpRequest) -> Rule | None:
-    """The rule that `copy` in the URL names, to begin a new one with; None without. Raises Http404 for a stranger to
-    it."""
-    chosen = request.GET.get("copy", "")
-    if not chosen:
-        return None
-    visible = Rule.objects.filter(ownership.owned(permissions.scope_of(request.user, {}).slugs), external=False)
-    number = int(chosen) if chosen.isascii() and chosen.isdigit() else 0
-    return get_object_or_404(visible.select_related("group"), pk=number)
 
 
 def is_saved(request: HttpRequest, blanks: TemplateForm | None) -> bool:
     """Whether what was posted is to be stored: not where it is only tried, and not with a blank that is wrong."""
     only_tried = not {"preview", *USED}.isdisjoint(request.POST)
     return not only_tried and (blanks is None or blanks.is_valid())
-
-
-def from_template(template: RuleTemplate) -> Rule:
-    """A rule as a template makes it at first, not stored."""
-    return Rule(
-        name=template.name,
-        title=template.title,
-        expr=template.fill(template.defaults()),
-        threshold=template.threshold,
-        unit=template.unit,
-        for_seconds=template.for_seconds,
-        severity=template.severity,
-        annotations={"summary": template.summary},
-    )
-
-
-def free_name(name: str) -> str:
-    """The name, with a number where it is taken."""
-    taken = set(Rule.objects.filter(name__startswith=name).values_list("name", flat=True))
-    return next(one for one in (name, *(f"{name}{number}" for number in range(2, 10_000))) if one not in taken)
 
 
 @permissions.operator_required

@@ -19,6 +19,7 @@ from alerts.evaluation.suggestion import suggested_threshold
 from alerts.incidents.queries import IncidentRow, recent_incidents
 from alerts.models import Rule, RuleGroup
 from alerts.pages.alerts import alert_figures
+from alerts.rules.expression import ExpressionError
 from alerts.rules.judgement import JUDGED
 from core.charts import overlays
 from core.charts.figures import Figure
@@ -29,6 +30,7 @@ from usage.marks.queries import marks_between
 
 SPANS = {"24h": ("24 h", DAY), "7d": ("7 d", 7 * DAY), "30d": ("30 d", 30 * DAY)}
 MAX_MARKS, MAX_INCIDENTS = 20, 20
+UNREACHED = 1e300
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,19 @@ def try_out(
     suggested = suggested_threshold(test, holding_of(rule)) if rule.threshold is not None else None
     suggested = None if suggested == rule.threshold else suggested
     return Shown(test, drawn, len(alert_figures.state_rows(test)[0]), example, suggested, saved=saved, catch=catch)
+
+
+def likely_threshold(rule: Rule, workspaces: Collection[str] | None) -> float | None:
+    """A threshold for about one alert a week, from the last day; None where none can be said."""
+    end, day = milliseconds(timezone.now()), SPANS["24h"][1]
+    try:
+        if rule.threshold is None:
+            rule.threshold = UNREACHED
+        with snapshot_of(portal_source(workspaces)) as source:
+            test = backtest(rule, source, span_ms=(end - day, end), step_ms=step_of(day, 60))
+        return suggested_threshold(test, holding_of(rule))
+    except (PromQLError, ExpressionError):
+        return None
 
 
 def draw_over(drawn: Figure, bounds: tuple[int, int], asked: Asked, workspaces: Collection[str] | None) -> None:
