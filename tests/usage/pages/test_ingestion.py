@@ -102,7 +102,7 @@ def test_a_stored_record_leads_to_its_trace_at_its_span(people: People) -> None:
     assert page.count('href="/traces/') == 2  # and the one of the sidebar
 
 
-def test_filters_stand_in_the_url(people: People) -> None:
+def test_filters_stand_in_the_url(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     good, bad = caller_of(people.production, "good"), caller_of(people.production, "bad")
     send(good, call())
     send(bad, call(), call(kind="nope"))
@@ -117,6 +117,15 @@ def test_filters_stand_in_the_url(people: People) -> None:
     assert (sorted(listed("state=stored")), listed("state=dead")) == (["bad", "good"], [])
     assert listed("page=2") == []
     assert sorted(listed("key=x&state=y&page=z")) == ["bad", "good"]
+
+    def refuse(*_: object) -> None:
+        raise ValueError("it was too odd")
+
+    monkeypatch.setattr(pipeline, "store", refuse)
+    send(caller_of(people.production, "odd"), call())
+    assert (listed("state=spooled"), listed("state=dead")) == (["odd"], [])
+    pipeline.drain()
+    assert (listed("state=spooled"), listed("state=dead")) == ([], ["odd"])
 
 
 def test_the_parts_that_refresh_are_parts(people: People) -> None:
