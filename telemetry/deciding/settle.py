@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from psycopg import errors
 
+from core.pg.partitions import forget_dropped
 from telemetry.counting import reasons
 from telemetry.counting.lineage import Node, decide
 from telemetry.deciding import calls as waiting_calls
@@ -26,12 +27,12 @@ from telemetry.store import counted_spans
 from telemetry.store.counted_spans import Change
 from telemetry.store.reading import lineages
 from usage.ingest import forms, spool
-from usage.ingest.pipeline import batch_of, bounds_of
+from usage.ingest.pipeline import batch_of, bounds_of, count_missing
 from usage.ingest.spool import Header
 from usage.records.columns import Columns, prepare
 from usage.records.pricing import Pricer
 from usage.records.records import Decoded, Rejection
-from usage.store import writer
+from usage.store import missing, writer
 from usage.store.writer import Batch, Stored
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def settle(wait: float) -> int:
                     "the usage of spans could not be counted: receipt=%s: %s", one.receipt, spool.error_text(error)
                 )
                 waiting.bury(one, error, time.time())
+                count_missing(one.data, lost=True)
     except (OperationalError, InterfaceError) as error:
         spool.drop_connection()
         log.warning("spans wait longer, as Postgres is away: %s", spool.error_text(error))
@@ -77,8 +79,10 @@ def settle(wait: float) -> int:
 
 
 def was_cancelled(error: Exception) -> bool:
-    """Whether Postgres is there and cancelled a statement, which says nothing of the next request."""
-    return isinstance(error.__cause__, (errors.QueryCanceled, errors.LockNotAvailable, errors.TransactionRollback))
+    """Whether Postgres is there and cancelled a statement, or a partition was dropped that this process had seen:
+    neither says anything of the next try."""
+    cancelled = (errors.QueryCanceled, errors.LockNotAvailable, errors.TransactionRollback)
+    return isinstance(error.__cause__, cancelled) or (isinstance(error, IntegrityError) and forget_dropped(error))
 
 
 def count(header: Header, given: Calls, seconds: float, *, taken: bool = False) -> Stored | None:
@@ -88,7 +92,7 @@ def count(header: Header, given: Calls, seconds: float, *, taken: bool = False) 
     chosen = [one.expected and not one.by_metrics for one in given.calls]
     for _ in range(MAX_TRIES):
         # What usage points at is made before the transaction, for what is expected to count; that seldom changes.
-        columns, rejected = usage_of(given.calls, chosen, header)
+        columns, rejected = usage_of(given.calls, chosen, header, Pricer())
         interned = writer.ready(batch, columns)
         with transaction.atomic():
             if not taken and not waiting.take(header.receipt):
@@ -105,12 +109,14 @@ def count(header: Header, given: Calls, seconds: float, *, taken: bool = False) 
     raise ContendedError(f"spans of the same traces were counted {MAX_TRIES} times while these were decided")
 
 
-def usage_of(given: Sequence[Call], chosen: Sequence[bool], header: Header) -> tuple[Columns, list[Rejection]]:
+def usage_of(
+    given: Sequence[Call], chosen: Sequence[bool], header: Header, pricer: Pricer | None
+) -> tuple[Columns, list[Rejection]]:
     """The usage of the chosen calls, in columns; the refused ones by their places among all calls."""
     places = [place for place, counts in enumerate(chosen) if counts]
     decoded = Decoded([given[place].record for place in places], places)
     bounds = bounds_of(header.backfill, header.received_at)
-    return prepare(decoded, header.receipt, header.workspace, header.received_at, bounds, Pricer())
+    return prepare(decoded, header.receipt, header.workspace, header.received_at, bounds, pricer)
 
 
 class Known(NamedTuple):
@@ -183,4 +189,11 @@ def restore(header: Header, body: bytes) -> Stored:
     return stored or Stored(0, 0)
 
 
-forms.register(forms.Form(waiting_calls.FORM, restore, waiting_calls.shown))
+def events(header: Header, body: bytes) -> missing.Events:
+    """The usage events that the calls of a dead letter are, as far as is known."""
+    given = waiting_calls.decode(body).calls
+    columns, _ = usage_of(given, [one.expected and not one.by_metrics for one in given], header, None)
+    return missing.failures_of(columns)
+
+
+forms.register(forms.Form(waiting_calls.FORM, restore, waiting_calls.shown, events))

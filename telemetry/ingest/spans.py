@@ -29,6 +29,7 @@ from usage.ingest.spool import Header
 from usage.records.columns import prepare
 from usage.records.pricing import Pricer
 from usage.records.records import Decoded
+from usage.store.missing import Events, failures_of
 from usage.store.writer import Stored
 
 _USAGE = frozenset((*keys.INPUT, *keys.OUTPUT))
@@ -125,6 +126,15 @@ def store(raws: Sequence[RawSpan], header: Header) -> tuple[Stored, Refused]:
         return Stored(0, 0), refused
     new = span_writer.store(batch_of(header), rows, lambda fresh: waiting.put(header, calls_of(fresh)))
     return Stored(new, len(raws) - refused.count - new), refused
+
+
+def events(raws: Sequence[RawSpan], header: Header) -> Events:
+    """The usage events that the spans are, as far as they tell."""
+    records = [row.record for row in prepare_spans(raws, header, None, Refused()) if row.expected and row.record]
+    bounds = bounds_of(header.backfill, header.received_at)
+    decoded = Decoded(records, [*range(len(records))])
+    columns, _ = prepare(decoded, header.receipt, header.workspace, header.received_at, bounds, None)
+    return failures_of(columns)
 
 
 def refused(raws: Sequence[RawSpan], header: Header) -> Refused:

@@ -9,16 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from usage.ingest.spool import Header
+from usage.store.missing import Events
 from usage.store.writer import Stored
 
 
 @dataclass(frozen=True)
 class Form:
-    """A form of bodies: how one is stored (raises what storing raises), and its parts for a person to look at."""
+    """A form of bodies: how one is stored (raises what storing raises), its parts for a person to look at, and the
+    usage events that are missing while it is not stored (raises what reading it raises)."""
 
     name: str
     store: Callable[[Header, bytes], Stored]
     parts: Callable[[bytes], Sequence[bytes]]
+    events: Callable[[Header, bytes], Events]
 
 
 _forms: dict[str, Form] = {}

@@ -22,7 +22,7 @@ from core.audit.record import record
 from core.net.tracing import span
 from core.pg.breaker import DOUBT, Away, breaker
 from core.pg.partitions import forget_dropped
-from usage.ingest import forms, node, receipts, spool
+from usage.ingest import forms, node, receipts, refused, spool
 from usage.ingest.body import TooLarge
 from usage.models import DeadLetter
 from usage.records.columns import Bounds, Columns, prepare
@@ -85,8 +85,9 @@ def ingest(body: bytes, caller: Caller, received_at: float) -> BatchReceipt:
     count = len(decoded.records) + len(decoded.rejected)
     if count > settings.PORTAL.batch_max_records:
         raise TooLarge(f"more than {settings.PORTAL.batch_max_records} records in one request; send smaller batches")
+    before = refused.take(body, caller.workspace_id)
     header = spool.Header(
-        uuid.uuid4(),
+        before or uuid.uuid4(),
         caller.key_id,
         caller.workspace_id,
         caller.workspace,
@@ -101,6 +102,8 @@ def ingest(body: bytes, caller: Caller, received_at: float) -> BatchReceipt:
             breaker.check()
             columns, rejected = rows_of(decoded, header, Pricer())
             stored = store(batch_of(header), columns, rejected)
+            if before is not None:
+                missing.take_back(before)
     except Exception as error:  # whatever it was, the records are accepted: they must not be lost to a fault of ours
         failure = failure_of(error, time.monotonic() - started)
         log_failure(header, error, "spooled")
@@ -110,6 +113,7 @@ def ingest(body: bytes, caller: Caller, received_at: float) -> BatchReceipt:
         except spool.SpoolFull as full:
             log_failure(header, full, "answered 503")
             node.count(node.REFUSED)
+            refused.keep(body, header, events_of(header, body))
             raise
     return BatchReceipt(header.receipt, stored.accepted, stored.duplicates, rejected, notes=stored.notes)
 
@@ -170,7 +174,12 @@ def store_records(header: spool.Header, body: bytes) -> Stored:
     return store(batch_of(header), columns, rejected)
 
 
-forms.register(forms.Form(spool.RECORDS, store_records, raw_records))
+def events_of(header: spool.Header, body: bytes) -> missing.Events:
+    """The usage events of a body of records."""
+    return missing.failures_of(rows_of(decode(body), header, None)[0])
+
+
+forms.register(forms.Form(spool.RECORDS, store_records, raw_records, events_of))
 
 
 def restore(data: bytes) -> Stored:
@@ -188,15 +197,14 @@ def restore(data: bytes) -> Stored:
 
 
 def count_missing(data: bytes, *, lost: bool) -> None:
-    """Count a spooled batch of records as usage that is missing; what cannot be read counts nothing. Raises
+    """Count a spooled batch as usage that is missing; what cannot be read counts nothing. Raises
     django.db.DatabaseError."""
     try:
         header, body = spool.decode(data)
-        columns, _ = rows_of(decode(body), header, None)
+        events = forms.of(header.form).events(header, body)
     except (msgspec.MsgspecError, ValueError, LookupError):
         return
-    if header.form == spool.RECORDS:
-        missing.count(header.receipt, columns, time.time(), lost)
+    missing.count(header.receipt, events, time.time(), lost)
 
 
 def drain(limit: int = 1000) -> int:
@@ -235,9 +243,10 @@ def drain(limit: int = 1000) -> int:
 
 
 def count_overdue(now: float, at_most: int = 200) -> None:
-    """Count the batches as missing that have waited in the spool for longer than the setting; where Postgres is away,
-    nothing can count."""
+    """Count the batches as missing that have waited in the spool for longer than the setting, and the requests that
+    were answered 503; where Postgres is away, nothing can count."""
     try:
+        refused.count(now)
         overdue = [path for path in spool.files() if now - spool.arrived(path) > settings.PORTAL.spool_overdue]
         by_receipt = {spool.receipt_of(path): path for path in overdue[:at_most]}
         for receipt in missing.uncounted(by_receipt):

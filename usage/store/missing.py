@@ -9,7 +9,7 @@ event has failed once and succeeded once.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -29,6 +29,10 @@ PERSIST_KEYS: tuple[DimensionKey, ...] = (
 NOT_STORED: DimensionKey = ("persist", "", "db_error")
 
 
+# So many usage events that failed of each dimension in each bucket of 15 s (Unix seconds).
+Events = Mapping[tuple[DimensionKey, int], int]
+
+
 class Count(NamedTuple):
     """So many events of a dimension (id) in a 15 s bucket (Unix seconds)."""
 
@@ -37,8 +41,8 @@ class Count(NamedTuple):
     number: float
 
 
-def failures_of(columns: Columns) -> dict[tuple[DimensionKey, int], int]:
-    """The usage events among the rows as ones that failed: how many per dimension and 15 s bucket."""
+def failures_of(columns: Columns) -> Events:
+    """The usage events among the rows as ones that failed."""
     found: dict[tuple[DimensionKey, int], int] = {}
     for place, at in zip(columns.key_of.tolist(), columns.at.tolist(), strict=True):
         key = columns.keys[place]
@@ -48,10 +52,9 @@ def failures_of(columns: Columns) -> dict[tuple[DimensionKey, int], int]:
     return found
 
 
-def count(receipt: uuid.UUID, columns: Columns, now: float, lost: bool) -> bool:
+def count(receipt: uuid.UUID, events: Events, now: float, lost: bool) -> bool:
     """Count a batch's events as missing, unless they are already; `lost` counts a failure
     to persist too. Raises DatabaseError."""
-    events = failures_of(columns)
     bucket = int(FINE.start(now))
     first = {NOT_STORED: float(bucket)}
     for key, at in events:
