@@ -12,6 +12,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 from django.conf import settings
@@ -208,38 +209,46 @@ def count_missing(data: bytes, *, lost: bool) -> None:
 
 
 def drain(limit: int = 1000) -> int:
-    """Store what is spooled on this machine, in order of arrival, up to `limit` batches; how many left the spool.
+    """Store what is spooled on this machine, in order of arrival, up to `limit` files; how many batches left the spool.
 
     Stops where Postgres is away. A batch that fails for another reason goes to the dead letters, and the next ones go
     on.
     """
     gone = 0
     with spool.only_one() as mine:
-        waiting = spool.files()[:limit] if mine else []
+        if not mine:
+            return 0
         try:
-            receipts.keep(spool.headers(waiting), receipts.SPOOLED)
-        except DatabaseError as error:
+            for path in spool.files()[:limit]:
+                gone += drain_file(path)
+        except (OperationalError, InterfaceError):
             spool.drop_connection()
-            if spool.is_away(error):
-                return 0
-            log.error("the receipts of spooled batches could not be written: %s", spool.error_text(error))
-        for path in waiting:
-            data = path.read_bytes()
-            try:
-                restore(data)
-            except Exception as error:
-                if spool.is_away(error):
-                    spool.drop_connection()
-                    break
-                log.error("Failed to persist usage: %s, now a dead letter: %s", path.name, spool.error_text(error))
-                with transaction.atomic():
-                    receipts.keep([spool.bury(data, spool.error_text(error), time.time())], receipts.DEAD)
-                count_missing(data, lost=True)
-            path.unlink()
-            gone += 1
-        if mine:
-            count_overdue(time.time())
+        count_overdue(time.time())
     return gone
+
+
+def drain_file(path: Path) -> int:
+    """Store the batches of a file; how many. Raises OperationalError or InterfaceError where Postgres is away: then the
+    file stays, and those of its batches that were stored are known the next time."""
+    batches = spool.batches(path)
+    try:
+        receipts.keep(spool.headers(batches), receipts.SPOOLED)
+    except DatabaseError as error:
+        if spool.is_away(error):
+            raise
+        log.error("the receipts of spooled batches could not be written: %s", spool.error_text(error))
+    for data in batches:
+        try:
+            restore(data)
+        except Exception as error:
+            if spool.is_away(error):
+                raise
+            log.error("Failed to persist usage: %s, now a dead letter: %s", path.name, spool.error_text(error))
+            with transaction.atomic():
+                receipts.keep([spool.bury(data, spool.error_text(error), time.time())], receipts.DEAD)
+            count_missing(data, lost=True)
+    path.unlink()
+    return len(batches)
 
 
 def count_overdue(now: float, at_most: int = 200) -> None:
@@ -248,9 +257,10 @@ def count_overdue(now: float, at_most: int = 200) -> None:
     try:
         refused.count(now)
         overdue = [path for path in spool.files() if now - spool.arrived(path) > settings.PORTAL.spool_overdue]
-        by_receipt = {spool.receipt_of(path): path for path in overdue[:at_most]}
+        batches = [data for path in overdue[:at_most] for data in spool.batches(path)]
+        by_receipt = {header.receipt: data for data in batches for header in spool.headers([data])}
         for receipt in missing.uncounted(by_receipt):
-            count_missing(by_receipt[receipt].read_bytes(), lost=False)
+            count_missing(by_receipt[receipt], lost=False)
     except (OperationalError, InterfaceError):
         spool.drop_connection()
 

@@ -1,9 +1,9 @@
 """4 store, while Postgres is away: accepted batches lie in files, each synced to disk before its answer, until a task
 stores them.
 
-A file is a header line of JSON and the body as it was received, unpacked. Its name sorts by arrival and tells the
-number of its records. Storing a file twice is harmless (event ids), so a drain that dies between commit and removal
-loses and doubles nothing.
+A batch is a header line of JSON and the body as it was received, unpacked. A file holds the batches that were written
+together, after a line with their lengths; its name sorts by arrival and tells the number of its records. Storing a file
+twice is harmless (event ids), so a drain that dies between commit and removal loses and doubles nothing.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import msgspec
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from core.pg.breaker import Away
 from usage.models import DeadLetter
 
 log = logging.getLogger(__name__)
@@ -60,18 +63,13 @@ def folder() -> Path:
 
 
 def files() -> list[Path]:
-    """The batches that wait, in order of arrival."""
+    """The files of batches that wait, in order of arrival."""
     return sorted(path for path in folder().iterdir() if path.suffix == SUFFIX)
 
 
 def arrived(path: Path) -> float:
-    """When a waiting batch came, in Unix seconds."""
+    """When the batches of a file came, in Unix seconds."""
     return int(path.name.split("-")[0]) / 1e9
-
-
-def receipt_of(path: Path) -> uuid.UUID:
-    """The receipt of a waiting batch."""
-    return uuid.UUID(hex=path.stem.split("-")[2])
 
 
 def waiting() -> int:
@@ -85,38 +83,118 @@ def used_bytes() -> int:
 
 
 class Room:
-    """How much the spool holds, looked at once a second: to look at each file for each batch takes longer than to write
-    it."""
+    """How much the spool holds. To look at each file for each batch takes longer than to write it, so it is looked at
+    once a second, and less often where there are so many files that even this would take a fiftieth of the time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._folder: Path | None = None
         self._used = 0
-        self._counted_at = 0.0
+        self._next_look = 0.0
 
     def take(self, size: int) -> None:
         """Count a batch that is about to be written. Raises SpoolFull where it does not fit."""
         with self._lock:
-            now = time.monotonic()
-            if folder() != self._folder or now - self._counted_at > 1:
-                self._folder, self._used, self._counted_at = folder(), used_bytes(), now
+            began = time.monotonic()
+            if folder() != self._folder or began > self._next_look:
+                self._folder, self._used = folder(), used_bytes()
+                self._next_look = began + max(1.0, 50 * (time.monotonic() - began))
             if self._used + size > settings.PORTAL.spool_max_bytes:
                 raise SpoolFull("the spool has reached its bound")
             self._used += size
 
 
-room = Room()
+@dataclass
+class Entry:
+    """A batch that is to be made durable, and once that is done, why it could not be."""
+
+    header: Header
+    data: bytes
+    is_done: bool = False
+    error: SpoolFull | None = field(default_factory=lambda: SpoolFull("the spool could not be written"))
+
+
+class Together:
+    """Makes batches durable, those of all threads that wait at one time in one file: a sync takes as long for many as
+    for one."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._queue: list[Entry] = []
+        self._is_writing = False
+
+    def put(self, entry: Entry) -> None:
+        """Return once the batch is durable: one thread at a time writes for all who wait. Raises SpoolFull."""
+        with self._changed:
+            self._queue.append(entry)
+            self._changed.wait_for(lambda: entry.is_done or not self._is_writing)
+            group = [] if entry.is_done else self._queue
+            if group:
+                self._queue, self._is_writing = [], True
+        if group:
+            try:
+                self._write(group)
+            finally:
+                with self._changed:
+                    for one in group:
+                        one.is_done = True
+                    self._is_writing = False
+                    self._changed.notify_all()
+        if entry.error is not None:
+            raise entry.error
+
+    def _write(self, group: Sequence[Entry]) -> None:
+        fitting = []
+        for entry in group:
+            try:
+                room.take(len(entry.data))
+                fitting.append(entry)
+            except SpoolFull as full:
+                entry.error = full
+            except OSError as error:
+                entry.error = _unwritable(error)
+        if not fitting:
+            return
+        records = sum(entry.header.records for entry in fitting)
+        name = f"{time.time_ns():020d}-{records}-{fitting[0].header.receipt.hex}{SUFFIX}"
+        lengths = msgspec.json.encode([len(entry.data) for entry in fitting])
+        try:
+            write_synced(folder() / name, b"\n".join([lengths, b"".join(entry.data for entry in fitting)]))
+        except OSError as error:
+            for entry in fitting:
+                entry.error = _unwritable(error)
+        else:
+            for entry in fitting:
+                entry.error = None
+
+
+room, together = Room(), Together()
+
+
+def _unwritable(error: OSError) -> SpoolFull:
+    return SpoolFull(f"the spool cannot be written: {error.strerror}")
 
 
 def put(header: Header, body: bytes) -> None:
     """Make a batch durable on disk. Raises SpoolFull."""
-    data = msgspec.json.encode(header) + b"\n" + body
-    name = f"{time.time_ns():020d}-{header.records}-{header.receipt.hex}{SUFFIX}"
+    together.put(Entry(header, encode(header, body)))
+
+
+def encode(header: Header, body: bytes) -> bytes:
+    """A batch as one piece."""
+    return msgspec.json.encode(header) + b"\n" + body
+
+
+def batches(path: Path) -> list[bytes]:
+    """The batches of a file; a file that is none of ours is one batch that cannot be read."""
+    data = path.read_bytes()
+    line, _, rest = data.partition(b"\n")
     try:
-        room.take(len(data))
-        write_synced(folder() / name, data)
-    except OSError as error:
-        raise SpoolFull(f"the spool cannot be written: {error.strerror}") from error
+        lengths = msgspec.json.decode(line, type=list[int])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [data]
+    ends = list(accumulate(lengths, initial=0))
+    return [rest[start:end] for start, end in pairwise(ends)] if ends[-1] == len(rest) else [data]
 
 
 def write_synced(path: Path, data: bytes) -> None:
@@ -156,12 +234,12 @@ def only_one() -> Iterator[bool]:
         yield True
 
 
-def headers(paths: Sequence[Path]) -> list[Header]:
+def headers(data: Iterable[bytes]) -> list[Header]:
     """The headers of some batches, without those that cannot be read."""
     found = []
-    for path in paths:
-        with path.open("rb") as file, suppress(msgspec.DecodeError, UnicodeDecodeError):
-            found.append(msgspec.json.decode(file.readline(), type=Header))
+    for one in data:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            found.append(decode(one)[0])
     return found
 
 
@@ -196,7 +274,7 @@ def error_text(error: Exception) -> str:
 
 def is_away(error: Exception) -> bool:
     """Whether an error says that Postgres is away or busy, so that the same batch may be stored later."""
-    return isinstance(error, (OperationalError, InterfaceError))
+    return isinstance(error, (OperationalError, InterfaceError, Away))
 
 
 def drop_connection() -> None:

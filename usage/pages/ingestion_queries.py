@@ -159,7 +159,7 @@ def rates(wanted: ReceiptFilter, step_ms: int) -> Rates:
 class Spool:
     """What waits on this machine to be stored. `problem` is the reason if that cannot be found out."""
 
-    batches: int = 0
+    files: int = 0
     records: int = 0
     size: int = 0
     oldest: datetime | None = None

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from core.accounts import keys
@@ -16,6 +18,7 @@ from core.process_cache import forget_all
 from portal.env import Config
 from tests.postgres import postgres_away
 from tests.records import NOW, Sender, call, measures, rows, scalar
+from tests.servers import wait_until
 from usage.ingest import pipeline, spool, spool_gauge
 from usage.models import DeadLetter, Receipt, Record
 from usage.store import watermark, writer
@@ -62,6 +65,73 @@ def test_records_are_accepted_and_stored_later_once_in_order(sender: Sender) -> 
     assert {str(receipt.id) for receipt in Receipt.objects.all()} >= set(receipts)
     assert persisted("error_type") == {"db_error": 4}
     assert persisted("outcome") == {"success": 4, "error": 4}
+
+
+def test_batches_that_wait_at_one_time_become_durable_together(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    sender.post([])
+    begun, released = threading.Event(), threading.Event()
+    honest = spool.write_synced
+
+    def write_synced(path: Path, data: bytes) -> None:
+        begun.set()
+        released.wait(30)
+        honest(path, data)
+
+    monkeypatch.setattr(spool, "write_synced", write_synced)
+    caller = keys.authenticate(f"Bearer {sender.plaintext}", timezone.now()).caller
+    bodies = [json.dumps([call(model=f"m{number}")]).encode() for number in range(6)]
+    answers: list[pipeline.BatchReceipt] = []
+
+    def send(body: bytes) -> None:
+        answers.append(pipeline.ingest(body, caller, NOW.timestamp()))
+
+    threads = [threading.Thread(target=send, args=[body]) for body in bodies]
+    with postgres_away():
+        threads[0].start()
+        assert begun.wait(30)
+        for thread in threads[1:]:
+            thread.start()
+        wait_until(lambda: len(spool.together._queue) == 5)
+        assert answers == []
+        released.set()
+        for thread in threads:
+            thread.join(30)
+    assert [answer.spooled for answer in answers] == [True] * 6
+    assert sorted(len(spool.batches(path)) for path in spool.files()) == [1, 5]
+    assert spool.waiting() == 6
+    assert pipeline.drain() == 6
+    assert {receipt.id for receipt in Receipt.objects.filter(state="stored")} >= {one.receipt for one in answers}
+    assert (Record.objects.count(), spool.waiting()) == (6, 0)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("a fault of ours")])
+def test_nothing_is_accepted_that_was_not_written(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def write_synced(path: Path, data: bytes) -> None:
+        raise error
+
+    sender.post([])
+    monkeypatch.setattr(spool, "write_synced", write_synced)
+    client = Client(raise_request_exception=False)
+    with postgres_away():
+        answer = Sender(sender.key, sender.plaintext, client).post([call()])
+    assert answer.status_code in (500, 503)
+    assert spool.files() == []
+
+
+def test_of_a_file_of_several_batches_the_good_ones_are_stored(sender: Sender) -> None:
+    caller = keys.authenticate(f"Bearer {sender.plaintext}", timezone.now()).caller
+    entries = []
+    for number in range(3):
+        body = json.dumps([call()]).encode()
+        at = NOW.timestamp()
+        header = spool.Header(uuid.uuid4(), caller.key_id, caller.workspace_id, "production", True, at, 1, len(body))
+        entries.append(spool.encode(header, body) if number != 1 else b"not json\n[]")
+    lengths = json.dumps([len(data) for data in entries]).encode()
+    spool.write_synced(spool.folder() / f"1-3-x{spool.SUFFIX}", lengths + b"\n" + b"".join(entries))
+    assert pipeline.drain() == 3
+    assert (Record.objects.count(), DeadLetter.objects.count()) == (2, 1)
 
 
 def test_a_drain_that_dies_after_the_commit_doubles_nothing(sender: Sender, spool_folder: Path) -> None:

@@ -233,7 +233,7 @@ def test_what_waits_in_the_spool_is_shown_with_its_age(people: People) -> None:
     spool.put(header, b"{}")
     page = text_of(browser_of(people.owner).get("/ingestion/?part=state"))
     assert "Records wait for Postgres" in page
-    assert "<b>3</b> records in 1 batch" in page
+    assert "<b>3</b> records in 1 file" in page
 
 
 def test_the_key_list_counts_a_day_of_receipts(people: People) -> None:
