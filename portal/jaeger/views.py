@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-import msgspec
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from core.pg.text import storable, storable_labels
-from portal.jaeger import shapes
+from portal.jaeger import search, shapes
+from portal.jaeger.search import BadRequest
 from portal.promapi.caller import workspaces_of
 from portal.promapi.responses import STATUS, Failed
-from telemetry.pages.chips import number
 from telemetry.store.reading import trace_catalog
 from telemetry.store.reading.traces import TraceFilters, find_traces
 
-DEFAULT_LIMIT, MAX_LIMIT = 20, 200
 LOOKBACK = timedelta(hours=1)
 NAMES_SINCE = timedelta(days=2)
-
-
-class BadRequest(ValueError):
-    """A parameter that cannot be read."""
 
 
 def endpoint(view: Callable[..., Any]) -> Callable[..., HttpResponse]:
@@ -78,19 +72,20 @@ def operations(request: HttpRequest, slugs: frozenset[str] | None) -> list[dict[
 def traces(request: HttpRequest, slugs: frozenset[str] | None) -> list[dict[str, Any]]:
     """The traces that match, the newest first."""
     if ids := request.GET.getlist("traceID"):
-        rows = trace_catalog.by_ids([whole_id(one) for one in ids[:MAX_LIMIT]], slugs)
+        rows = trace_catalog.by_ids([whole_id(one) for one in ids[: search.MAX_LIMIT]], slugs)
     else:
-        rows = find_traces(filters_of(request, slugs), size=limit_of(request)).rows
+        size = search.limit("limit", request.GET.get("limit", ""))
+        rows = find_traces(filters_of(request, slugs), size=size).rows
     return [shapes.trace_json(one) for one in trace_catalog.with_spans(rows, slugs)]
 
 
 @endpoint
 def trace(request: HttpRequest, slugs: frozenset[str] | None, trace_id: str) -> Any:
     """One trace, or one for each of the reader's workspaces that has its id."""
-    found = trace_catalog.by_ids([whole_id(trace_id)], slugs)
+    found = trace_catalog.with_spans(trace_catalog.by_ids([whole_id(trace_id)], slugs), slugs)
     if not found:
         return JsonResponse(shapes.failure(404, "trace not found"), status=404)
-    return [shapes.trace_json(one) for one in trace_catalog.with_spans(found, slugs)]
+    return [shapes.trace_json(one) for one in found]
 
 
 def whole_id(trace_id: str) -> str:
@@ -102,82 +97,35 @@ def whole_id(trace_id: str) -> str:
 def dependencies(request: HttpRequest, slugs: frozenset[str] | None) -> list[dict[str, Any]]:
     """Which services call which; `endTs` and `lookback` are milliseconds."""
     now = int(timezone.now().timestamp() * 1000)
-    end, back = whole(request, "endTs", now), whole(request, "lookback", 86_400_000)
-    start_at, end_at = moment((end - back) / 1000), moment(end / 1000)
+    end = search.whole("endTs", request.GET.get("endTs", ""), now)
+    back = search.whole("lookback", request.GET.get("lookback", ""), 86_400_000)
+    start_at, end_at = search.moment((end - back) / 1000), search.moment(end / 1000)
     found = trace_catalog.dependencies(slugs, start_at, end_at)
     return [{"parent": one.parent, "child": one.child, "callCount": one.calls} for one in found]
 
 
 def filters_of(request: HttpRequest, slugs: frozenset[str] | None) -> TraceFilters:
-    """A search as Jaeger's clients write it. Raises BadRequest."""
-    service, operation = (storable(request.GET.get(name, "")) for name in ("service", "operation"))
+    """A search as clients of this API write it. Raises BadRequest."""
+    given = request.GET
+    service, operation = given.get("service", ""), given.get("operation", "")
     if not service:
         raise BadRequest("parameter 'service' is required")
-    now = int(timezone.now().timestamp() * 1e6)
-    end = whole(request, "end", now)
-    start = whole(request, "start", end - int(LOOKBACK.total_seconds() * 1e6))
-    wanted = tags_of(request)
-    error = wanted.pop("error", None)
-    return TraceFilters(
-        slugs,
-        moment(start / 1e6),
-        moment(end / 1e6),
-        facets=(("service", service),),
-        attributes=tuple(wanted.items()),
-        span_name="" if operation == "all" else operation,
-        failed=None if error is None else error.lower() == "true",
-        min_duration=duration(request, "minDuration"),
-        max_duration=duration(request, "maxDuration"),
+    end = search.whole("end", given.get("end", ""), int(timezone.now().timestamp() * 1e6))
+    start = search.whole("start", given.get("start", ""), end - int(LOOKBACK.total_seconds() * 1e6))
+    time = search.moment(start / 1e6), search.moment(end / 1e6)
+    durations = [search.duration(name, given.get(name, "")) for name in ("minDuration", "maxDuration")]
+    tags = search.tags("tags", given.getlist("tags")) | single_tags(given.getlist("tag"))
+    return search.filters(
+        slugs, service, "" if operation == "all" else operation, tags, time, (durations[0], durations[1])
     )
 
 
-def tags_of(request: HttpRequest) -> dict[str, str]:
-    """The tags of a search: `tags`, a JSON object, and `tag=name:value`, any number of them. Raises BadRequest."""
+def single_tags(texts: list[str]) -> dict[str, str]:
+    """The tags of `tag=name:value`, any number of them. Raises BadRequest."""
     found: dict[str, str] = {}
-    for text in request.GET.getlist("tags"):
-        try:
-            given = msgspec.json.decode(text or "{}", type=dict[str, str | int | float | bool])
-        except msgspec.MsgspecError:
-            raise BadRequest("malformed 'tags' parameter, expecting a JSON object of names and values") from None
-        found |= {
-            name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
-            for name, value in given.items()
-        }
-    for text in request.GET.getlist("tag"):
+    for text in texts:
         name, colon, value = text.partition(":")
         if not colon:
             raise BadRequest(f"malformed 'tag' parameter, expecting name:value, received: {text}")
         found[name] = value
     return storable_labels(found)
-
-
-def whole(request: HttpRequest, name: str, default: int) -> int:
-    """A parameter that is a whole number. Raises BadRequest."""
-    text = request.GET.get(name, "")
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise BadRequest(f"cannot parse {name}: {text!r} is no whole number")
-    return int(text)
-
-
-def limit_of(request: HttpRequest) -> int:
-    """How many traces are wanted."""
-    return min(max(whole(request, "limit", DEFAULT_LIMIT), 1), MAX_LIMIT)
-
-
-def duration(request: HttpRequest, name: str) -> float | None:
-    """A duration such as `1.2s` or `100ms` in seconds. Raises BadRequest."""
-    text = request.GET.get(name, "")
-    try:
-        return number(text) if text else None
-    except ValueError:
-        raise BadRequest(f"cannot parse {name}: {text!r} is no duration") from None
-
-
-def moment(seconds: float) -> datetime:
-    """A time of the Unix epoch. Raises BadRequest."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise BadRequest("a time is outside the calendar") from None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from telemetry.store.ids import is_trace_id
 from telemetry.store.reading.traces import Span, Trace
 
 
@@ -57,11 +58,12 @@ def span_json(trace_id: str, span: Span) -> dict[str, Any]:
             }
             for one in events
         ]
-    if links := span.links:
+    # Clients refuse a whole trace for a link that leads nowhere.
+    if links := [one for one in span.links if is_trace_id(one.get("trace_id", "")) and one.get("span_id")]:
         found["links"] = [
             {
-                "traceId": one.get("trace_id", ""),
-                "spanId": one.get("span_id", ""),
+                "traceId": one["trace_id"],
+                "spanId": one["span_id"],
                 "attributes": attributes(one.get("attributes") or {}),
             }
             for one in links

@@ -42,6 +42,15 @@ class Dependency(NamedTuple):
     calls: int
 
 
+class Share(NamedTuple):
+    """What a service has in a trace: spans, those with an error, and those whose parent is not there."""
+
+    service: str
+    spans: int
+    errors: int
+    orphans: int
+
+
 def services(slugs: frozenset[str] | None) -> list[str]:
     """The services that have sent spans."""
     values: list[Any] = []
@@ -104,24 +113,55 @@ def by_ids(trace_ids: Iterable[str], slugs: frozenset[str] | None) -> list[Trace
 
 
 def with_spans(found: Sequence[TraceRow], slugs: frozenset[str] | None) -> list[Trace]:
-    """Traces with their spans, in the same order; one query for all, `MAX_SPANS` in all."""
+    """Traces with their spans, in the same order; one query for all, `MAX_SPANS` in all. Those whose spans are gone are
+    left out: clients take the first span of each."""
     if not found:
         return []
-    values: list[Any] = []
-    where = visible("s", slugs, values)
-    first = min(trace.start for trace in found)
-    last = max(trace.start + timedelta(seconds=trace.duration + 1) for trace in found)
-    ids = [trace_uuid(trace.trace_id) for trace in found]
+    where, values = spans_of(found, slugs)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT w.slug, s.trace_id, {SPAN_COLUMNS} FROM telemetry_span s"  # noqa: S608 - only names of our own; values are parameters
-            f" JOIN accounts_workspace w ON w.id = s.workspace_id WHERE {where} AND s.trace_id = ANY (%s)"
-            " AND s.start BETWEEN %s AND %s ORDER BY s.start, s.span_id LIMIT %s",
-            [*values, ids, first, last, MAX_SPANS],
+            f" JOIN accounts_workspace w ON w.id = s.workspace_id WHERE {where} ORDER BY s.start, s.span_id LIMIT %s",
+            [*values, MAX_SPANS],
         )
         rows = cursor.fetchall()
     spans: dict[tuple[str, str], list[Span]] = {}
     for workspace, trace_id, *row in rows:
         spans.setdefault((workspace, trace_id.hex), []).append(span_of(tuple(row)))
     cut = len(rows) == MAX_SPANS
-    return [Trace(trace, spans.get((trace.workspace, trace.trace_id), []), cut) for trace in found]
+    return [Trace(trace, own, cut) for trace in found if (own := spans.get((trace.workspace, trace.trace_id)))]
+
+
+def shares(found: Sequence[TraceRow], slugs: frozenset[str] | None) -> list[tuple[TraceRow, list[Share]]]:
+    """Traces with the share that each of their services has in them, in the same order; one query for all. Those whose
+    spans are gone are left out."""
+    if not found:
+        return []
+    where, values = spans_of(found, slugs)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH s AS (SELECT s.workspace_id, s.trace_id, s.span_id, s.parent_span_id, s.service, s.status"  # noqa: S608 - only names of our own; values are parameters
+            f" FROM telemetry_span s WHERE {where} LIMIT {MAX_READ})"
+            " SELECT w.slug, s.trace_id, s.service, count(*), count(*) FILTER (WHERE s.status = 2),"
+            " count(*) FILTER (WHERE s.parent_span_id IS NOT NULL AND p.span_id IS NULL)"
+            " FROM s JOIN accounts_workspace w ON w.id = s.workspace_id"
+            " LEFT JOIN s p ON p.workspace_id = s.workspace_id AND p.trace_id = s.trace_id AND p.span_id ="
+            " s.parent_span_id"
+            " GROUP BY 1, 2, 3 ORDER BY 3",
+            values,
+        )
+        rows = cursor.fetchall()
+    of: dict[tuple[str, str], list[Share]] = {}
+    for workspace, trace_id, *row in rows:
+        of.setdefault((workspace, trace_id.hex), []).append(Share(*row))
+    return [(trace, own) for trace in found if (own := of.get((trace.workspace, trace.trace_id)))]
+
+
+def spans_of(found: Sequence[TraceRow], slugs: frozenset[str] | None) -> tuple[str, list[Any]]:
+    """The WHERE of the spans `s` of traces, at least one, and its values. Other days' partitions are not looked at."""
+    values: list[Any] = []
+    where = visible("s", slugs, values)
+    first = min(trace.start for trace in found)
+    last = max(trace.start + timedelta(seconds=trace.duration + 1) for trace in found)
+    ids = [trace_uuid(trace.trace_id) for trace in found]
+    return f"{where} AND s.trace_id = ANY (%s) AND s.start BETWEEN %s AND %s", [*values, ids, first, last]

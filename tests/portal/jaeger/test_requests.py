@@ -1,12 +1,9 @@
-"""Jaeger's query API, asked as Jaeger's UI (recorded requests) and Grafana's Jaeger data source (requests as its source
-writes them) ask it, answered in Jaeger's shapes."""
+"""Jaeger's query API, asked as Jaeger's UI asks it (recorded requests), answered in Jaeger's shapes."""
 
 import json
 import re
 import time
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -19,46 +16,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from core.accounts.keys import create_key
 from core.accounts.models import Workspace
-from telemetry.samples import demo_traces
 from tests.people import browser_of
-from tests.records import rows, scalar, settle_all
+from tests.portal.jaeger.client import Jaeger, window
+from tests.records import rows, scalar
 from tests.telemetry.conftest import JSON, Exporter
 from tests.telemetry.otlp.test_protocol import chat, request
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Jaeger:
-    """A client with a key, as a data source is set up."""
-
-    def __init__(self, slug: str = "demo") -> None:
-        workspace = Workspace.objects.get_or_create(slug=slug, defaults={"name": slug})[0]
-        _, self.key = create_key("grafana", workspace, ["query"])
-        self.client = Client()
-
-    def ask(self, path: str, status: int = 200) -> Any:
-        answer = self.client.get(path, HTTP_AUTHORIZATION=f"Bearer {self.key}")
-        assert answer.status_code == status, answer.content
-        return json.loads(answer.content)
-
-    def data(self, path: str) -> Any:
-        body = self.ask(path)
-        assert set(body) == {"data", "total", "limit", "offset", "errors"}
-        assert body["errors"] is None
-        return body["data"]
-
-
-@pytest.fixture
-def jaeger(tables: None) -> Jaeger:
-    now = timezone.now()
-    demo_traces.backfill(now - timedelta(minutes=10), now, now)
-    settle_all()
-    return Jaeger()
-
-
-def window() -> tuple[int, int]:
-    end = int(timezone.now().timestamp() * 1e6)
-    return end - 3_600_000_000, end
 
 
 def test_services_and_their_operations(jaeger: Jaeger) -> None:
@@ -129,39 +93,14 @@ def test_the_recorded_requests_of_jaeger_s_ui_are_answered(jaeger: Jaeger) -> No
     assert jaeger.ask(malformed, 400)["errors"][0]["msg"].startswith("malformed 'tags' parameter")
 
 
-def test_the_queries_of_grafana_s_data_source(jaeger: Jaeger) -> None:
-    start, end = window()
-    found = jaeger.data(
-        f"/api/traces?service=code-review&operation=review-change&start={start}&end={end}&minDuration=1ms&maxDuration=10m&limit=5&lookback=custom"
-    )
-    assert 0 < len(found) <= 5
-    assert all(one["processes"] for one in found)
-    trace_id = found[0]["traceID"]
-    assert jaeger.data(f"/api/traces/{trace_id}?start={start // 1000}&end={end // 1000}")[0]["traceID"] == trace_id
-    assert [one["traceID"] for one in jaeger.data(f"/api/traces?traceID={trace_id}")] == [trace_id]
-    links = jaeger.data(f"/api/dependencies?endTs={end // 1000}&lookback=86400000")
-    [calls] = rows("SELECT count(*) FROM telemetry_span WHERE service = 'knowledge'")
-    assert links == [{"parent": "support-desk", "child": "knowledge", "callCount": calls[0]}]
-
-
-def test_requests_as_the_sources_of_both_clients_write_them(jaeger: Jaeger) -> None:
-    """jaeger-ui's src/api/jaeger.js escapes services and asks for dependencies of a week; the backend of
-    Grafana's data source (pkg/tsdb/jaeger/client.go) searches without a time, its parameters in the order of
-    their names, tags as a JSON object of texts."""
+def test_requests_as_the_source_of_the_ui_writes_them(jaeger: Jaeger) -> None:
+    """jaeger-ui's src/api/jaeger.js escapes services and asks for dependencies of a week."""
     now = int(timezone.now().timestamp() * 1000)
     assert jaeger.data(f"/api/dependencies?endTs={now}&lookback=604800000")
     assert jaeger.data("/api/services/support%2Ddesk/operations") == jaeger.data(
         "/api/services/support-desk/operations"
     )
     assert jaeger.data("/api/services/no%2Fsuch/operations") == []
-    search = "/api/traces?limit=20&maxDuration=10m&minDuration=1ms&operation=answer-ticket&service=support-desk"
-    found = jaeger.data(search)
-    assert 0 < len(found) <= 20
-    failed = jaeger.data(f"{search}&tags=%7B%22error%22%3A%22true%22%7D")
-    assert {one["traceID"] for one in failed} <= {
-        trace.hex for (trace,) in rows("SELECT trace_id FROM telemetry_trace WHERE errors > 0")
-    }
-    assert jaeger.data(f"/api/traces/{found[0]['traceID']}")[0]["traceID"] == found[0]["traceID"]
 
 
 def test_what_is_wrong_is_answered_in_jaeger_s_shape(jaeger: Jaeger) -> None:
