@@ -15,6 +15,9 @@ const of = (element) => {
 
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, showTips: false };
 
+// Tries of a figure that the portal has no room for at the moment.
+const RETRIES = 4;
+
 const show = (element, kind, text) => {
   element.dataset.state = kind;
   element.dataset.message = text || "";
@@ -165,6 +168,16 @@ const listen = (element) => {
   element.dispatchEvent(new CustomEvent("portal:drawn", { bubbles: true }));
 };
 
+// Heavy queries take turns: the answer to who finds no place says when to come back.
+const figureOf = async (url) => {
+  for (let tried = 0; ; tried += 1) {
+    const answer = await fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+    const seconds = Number(answer.headers.get("Retry-After"));
+    if (answer.status !== 503 || !seconds || tried === RETRIES) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds * (1 + Math.random())));
+  }
+};
+
 export const load = async (element) => {
   const own = of(element);
   if (own.busy) return;
@@ -172,10 +185,7 @@ export const load = async (element) => {
   own.loadedAt = Date.now();
   if (!own.figure) show(element, "wait");
   try {
-    const answer = await fetch(element.dataset.figureUrl, {
-      headers: { Accept: "application/json" },
-      credentials: "same-origin",
-    });
+    const answer = await figureOf(element.dataset.figureUrl);
     if (answer.redirected) {
       location.reload();
       return;

@@ -184,6 +184,15 @@ def test_a_panel_that_fails_leaves_the_others_alone(page: Page, complaints: list
     complaints.clear()
 
 
+def test_a_panel_that_found_no_slot_asks_again(page: Page, complaints: list[str]) -> None:
+    busy = {"status": 503, "headers": {"Retry-After": "0.05"}, "json": {"error": "too many"}}
+    page.route("**/panels/overview/tokens.json*", lambda route: route.fulfill(**busy), times=2)
+    page.goto("/?range=1h")
+    expect(page.locator('.chart[data-figure-url*="tokens.json"]')).to_have_attribute("data-state", "ready")
+    assert len(complaints) == 2
+    complaints.clear()
+
+
 def test_what_did_not_work_is_said(page: Page, complaints: list[str]) -> None:
     page.goto("/cost/?range=1h")
     page.evaluate("htmx.ajax('POST', '/cost/budgets/999/delete/', {source: document.body, swap: 'none'})")

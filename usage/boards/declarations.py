@@ -28,10 +28,11 @@ class Query:
 @dataclass(frozen=True)
 class Ranking:
     """Which series are drawn where there are many: those of which most was counted over the range, by labels; the
-    counters each with its weight. The others are drawn as one, evaluated together."""
+    counters each with its weight; so many of them. The others are drawn as one, evaluated together."""
 
     by: tuple[str, ...]
     counters: tuple[tuple[str, float], ...]
+    drawn: int = 8
 
 
 @dataclass(frozen=True)
@@ -297,6 +298,7 @@ TOOLS = Board(
                 ),
             ),
             description="over the whole range",
+            ranking=Ranking(("server_id", "tool_name"), (("mcp_tool_execute_seconds_count", 1),), drawn=60),
             columns=12,
             empty="No tool was called in this range.",
         ),
@@ -312,6 +314,7 @@ TOOLS = Board(
                 ),
             ),
             rule={"template": "tool-errors", "by": "server_id, tool_name, error_kind"},
+            ranking=most("mcp_tool_errors_total", "tool_name", "error_kind"),
             empty="No tool failed in this range.",
         ),
         Panel(

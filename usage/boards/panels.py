@@ -11,7 +11,7 @@ import promql
 from core.ui.numbers import SPACE
 from core.ui.time_range import TimeRange
 from promql import Result, Source
-from usage.boards.declarations import Panel, expand
+from usage.boards.declarations import Panel, Ranking, expand
 from usage.series.counted import counted
 
 DRAWN = 8
@@ -30,16 +30,16 @@ def folded(panel: Panel, source: Source, time_range: TimeRange, workspaces: froz
     if ranking is None or isinstance(source, promql.Engine):
         return source
     start, end = (ms // time_range.step_ms * time_range.step_ms for ms in (time_range.start_ms, time_range.end_ms))
-    fold = fold_of(ranking.by, counted(ranking.counters, ranking.by, workspaces, start, end))
+    fold = fold_of(ranking, counted(ranking.counters, ranking.by, workspaces, start, end))
     return promql.FoldedSource(source, fold) if fold is not None else source
 
 
-def fold_of(by: tuple[str, ...], sizes: Mapping[tuple[str, ...], float]) -> promql.Fold | None:
+def fold_of(ranking: Ranking, sizes: Mapping[tuple[str, ...], float]) -> promql.Fold | None:
     """The fold that keeps the largest; None where there are few."""
-    if len(sizes) <= DRAWN:
+    if len(sizes) <= ranking.drawn:
         return None
-    largest = sorted(sizes, key=lambda name: (-sizes[name], name))[:DRAWN]
-    return promql.Fold(by, frozenset(largest), f"{len(sizes) - DRAWN:,}{OTHERS}")
+    largest = sorted(sizes, key=lambda name: (-sizes[name], name))[: ranking.drawn]
+    return promql.Fold(ranking.by, frozenset(largest), f"{len(sizes) - ranking.drawn:,}{OTHERS}")
 
 
 def evaluate(panel: Panel, source: Source, time_range: TimeRange) -> list[Result]:

@@ -141,6 +141,11 @@ def prices_between(start: datetime, end: datetime) -> list[Price]:
     return list(Price.objects.filter(created_at__range=(start, end)).order_by("-created_at")[:50])
 
 
+def label_sets() -> int:
+    """How many label sets there are, of all kinds."""
+    return Dimension.objects.count()
+
+
 def colours_by_value(label: str) -> Mapping[str, int]:
     """The values of a label in the order in which they first came: that order gives each its colour, on every page."""
     if not label:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from core.ui.numbers import count, percent, seconds
 from core.ui.time_range import TimeRange
-from usage.boards.queries import Rollups, quantile
+from usage.boards.queries import Rollups, quantiles
 from usage.catalog import TOOL_BUCKETS
 
 SORTS = ("tool", "calls", "failed", "p95")
@@ -41,17 +43,21 @@ def rows(rollups: Rollups, time_range: TimeRange, sort: str) -> list[ToolRow]:
     """A row per server and tool with calls in the range, sorted by one of `SORTS` (else by p95)."""
     by = ("server_id", "tool_name", "outcome")
     sums = rollups.sums(("count", "duration"), by, time_range.start_ms, time_range.end_ms)
-    counts, buckets = sums.of("count")[:, 0], sums.buckets("duration")[:, 0]
-    members: dict[tuple[str, str], list[int]] = {}
-    for place, (server, tool, _) in enumerate(sums.groups):
-        members.setdefault((server, tool), []).append(place)
-    found = []
-    for (server, tool), places in members.items():
-        calls = float(counts[places].sum())
-        good = float(sum(counts[place] for place in places if sums.groups[place][2] == "success"))
-        durations = buckets[places].sum(axis=0)
-        p50, p95, p99 = (quantile(q, TOOL_BUCKETS, durations) for q in (0.5, 0.95, 0.99))
-        if calls:
-            found.append(ToolRow(server, tool, calls, 100 * (1 - good / calls), p50, p95, p99))
+    counts = sums.of("count")[:, 0]
+    places: dict[tuple[str, str], int] = {}
+    place = np.array([places.setdefault((group[0], group[1]), len(places)) for group in sums.groups], dtype=np.int64)
+    good = np.array([group[2] == "success" for group in sums.groups], dtype=bool)
+    calls = np.bincount(place, counts, len(places))
+    succeeded = np.bincount(place, counts * good, len(places))
+    durations = np.zeros((len(places), len(TOOL_BUCKETS) + 1))
+    np.add.at(durations, place, sums.buckets("duration")[:, 0])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        failed = 100 * (1 - succeeded / calls)
+    columns = (calls, failed, *(quantiles(share, TOOL_BUCKETS, durations) for share in (0.5, 0.95, 0.99)))
+    found = [
+        ToolRow(server, tool, *row)
+        for (server, tool), row in zip(places, np.column_stack(columns).tolist(), strict=True)
+        if row[0]
+    ]
     wanted = sort if sort in SORTS else "p95"
     return sorted(found, key=lambda row: row.sort_key(wanted))

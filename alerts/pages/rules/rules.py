@@ -26,7 +26,9 @@ from core.accounts import ownership, permissions
 from core.api.editions import Outdated, editing
 from core.heavy import heavy
 from core.ui.htmx import is_partial
+from usage.boards.queries import label_sets
 
+MANY_LABEL_SETS = 1_000  # from here on a page comes before the past that it shows
 PAUSES = {"1h": ("1 hour", 1), "8h": ("8 hours", 8), "24h": ("a day", 24), "168h": ("a week", 168)}
 
 
@@ -159,6 +161,8 @@ def editor(
             shown = try_out(
                 form.typed, group, asked, readable(form.typed, scope.slugs), rule if rule and rule.pk else None
             )
+        elif not form.is_bound and rule is not None and label_sets() >= MANY_LABEL_SETS:
+            shown = Shown(is_deferred=True)
         elif not form.is_bound and rule is not None:
             shown = try_out(rule, group, asked, readable(rule, scope.slugs))
     except ExpressionError as error:

@@ -64,7 +64,7 @@ class Asked:
 class Shown:
     """What a rule would have done, or why that cannot be said. `suggested` is a threshold for about one alert a week;
     `saved` is what the saved version would have done, where another one is typed; `catch` whether it would have caught
-    what was marked."""
+    what was marked; `is_deferred`: the page asks for it once it is there."""
 
     test: Backtest | None = None
     figure: Figure | None = None
@@ -74,6 +74,7 @@ class Shown:
     error: str = ""
     saved: Backtest | None = None
     catch: Catch | None = None
+    is_deferred: bool = False
 
     @property
     def level(self) -> float | None:

@@ -4,6 +4,7 @@ import pytest
 
 from alerts.models import Alert, Rule, RuleChange
 from alerts.notify import channels
+from alerts.pages.rules import rules
 from tests.alerts.pages.samples import fire, text_of
 from tests.people import People, browser_of
 
@@ -181,3 +182,17 @@ def test_a_rule_is_created_with_its_channels_and_deleted_with_its_alerts(people:
 def test_a_name_that_is_taken_is_said_under_the_name(people: People, rule: Rule) -> None:
     answer = browser_of(people.owner).post("/rules/new/", typed(rule, name=rule.name, group=rule.group_id))
     assert answer.context["form"].errors["name"] == ["is taken"]
+
+
+def test_over_many_label_sets_the_past_comes_after_the_page(
+    people: People, rule: Rule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = browser_of(people.owner)
+    assert 'hx-trigger="input from' in text_of(owner.get(f"/rules/{rule.pk}/"))
+    monkeypatch.setattr(rules, "MANY_LABEL_SETS", 0)
+    page = text_of(owner.get(f"/rules/{rule.pk}/"))
+    assert "Looking at the past" in page
+    assert 'hx-trigger="load, input from' in page
+    typed_form = {**typed(rule), "preview": "1"}
+    past = owner.post(f"/rules/{rule.pk}/", typed_form, headers={"HX-Request": "true"})
+    assert "to compute" in text_of(past)
