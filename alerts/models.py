@@ -16,7 +16,7 @@ from alerts.incidents.models import Incident, IncidentEvent, Member, RoutingVers
 from alerts.notify.models import MessageTemplate
 from alerts.oncall.models import Escalation, EscalationPolicy, Override, Rotation, Schedule
 from alerts.recording.models import RecordedSeries, RecordedSlot
-from alerts.rules.models import BoundModel, JudgedModel, RuleGroup, Severity, WithoutData
+from alerts.rules.models import BoundModel, FiledModel, JudgedModel, RuleGroup, Severity, WithoutData
 from alerts.runbooks.models import Runbook, RunbookVersion
 from core.accounts.holder import Actor, user_of
 from core.accounts.models import Owned
@@ -139,7 +139,7 @@ class Channel(Owned):
         return not self.severities or severity in self.severities
 
 
-class Rule(Owned, JudgedModel):
+class Rule(Owned, JudgedModel, FiledModel):
     """One alerting rule, or with `record` a recording rule. `expr` is PromQL in which
     `$threshold` stands for the tunable number."""
 
@@ -211,6 +211,11 @@ class Rule(Owned, JudgedModel):
     def alert_name(self) -> str:
         """The label alertname of its alerts."""
         return self.alertname or self.name
+
+    # What lists read beside it (`alerts.rules.queries`).
+    firing_count: int
+    pending_count: int
+    last_fired_at: dt.datetime | None
 
     @property
     def all_labels(self) -> dict[str, str]:

@@ -149,6 +149,9 @@ class RuleSerializer(OwnedSerializer[Rule]):
             "alertname",
             "record",
             "title",
+            "folder",
+            "owner",
+            "team",
             "expr",
             "threshold",
             "unit",
@@ -241,6 +244,9 @@ class RuleFilter(Filters):
     enabled = django_filters.BooleanFilter()
     runbook = django_filters.CharFilter("runbook__slug")
     channel = django_filters.CharFilter("channels__name", distinct=True)
+    folder = django_filters.CharFilter()
+    team = django_filters.CharFilter()
+    owner = django_filters.CharFilter()
 
 
 class PauseSerializer(serializers.Serializer[Any]):

@@ -37,7 +37,8 @@ class RuleDraft:
     `labels` hold severity as any other label. `unsaid` are fields for which the format has no word: what the portal has
     stays. `nodes` are Grafana's queries and expressions, of which `expr` was made. `enabled` None: the format does not
     say. `origin` is what the file says and the portal has no use for, kept so that an export says it again.
-    `judged` is what the file says of recovery, missing data and errors, by the rule's fields.
+    `judged` is what the file says of recovery, missing data and errors, and of folder, owner and team, by the rule's
+    fields.
     """
 
     group: str

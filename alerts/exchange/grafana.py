@@ -15,12 +15,13 @@ from typing import Any
 
 import promql
 from alerts.exchange.drafts import UNSAID_OF_GROUP, Drafts, GroupDraft, RuleDraft, whole_seconds
-from alerts.exchange.prometheus import annotations_of, labels_of
+from alerts.exchange.prometheus import annotations_of, filed_of, labels_of, unfiled
 from alerts.exchange.yaml_text import dump
 from alerts.models import Rule, WithoutData
 from alerts.routing.durations import write_duration
 from alerts.rulefiles.document import Document, FileError
 from alerts.rules.expression import expand, split
+from alerts.rules.models import LONGEST_FILED
 from promql import format_node
 from promql.parser.printer import format_matching
 from promql.syntax import Selector
@@ -58,8 +59,6 @@ KEPT = (
     "missing_series_evals_to_resolve",
     "notification_settings",
 )
-
-
 # What a rule does without data and when its query fails, in Grafana's words and in the portal's.
 STATES = {
     "NoData": WithoutData.ALERT,
@@ -172,17 +171,18 @@ def condition_nodes(expr: str) -> list[dict[str, Any]]:
 def write(rules: Iterable[Rule]) -> str:
     """Alerting rules, with their groups, as a file for Grafana's provisioning. Recording rules have no place in it."""
     alerting = sorted(
-        (rule for rule in rules if not rule.record), key=lambda rule: (rule.group.name, rule.position, rule.pk)
+        (rule for rule in rules if not rule.record),
+        key=lambda rule: (rule.group.name, rule.folder, rule.position, rule.pk),
     )
     groups = [
         {
             "orgId": 1,
             "name": group.name,
-            "folder": FOLDER,
+            "folder": folder or FOLDER,
             "interval": _duration(-(-group.interval_seconds // 10) * 10),
             "rules": [_written(rule) for rule in members],
         }
-        for group, members in groupby(alerting, key=lambda rule: rule.group)
+        for (group, folder), members in groupby(alerting, key=lambda rule: (rule.group, rule.folder))
     ]
     return dump({"apiVersion": 1, "groups": groups})
 
@@ -212,7 +212,8 @@ def _written(rule: Rule) -> dict[str, Any]:
         **({"keepFiringFor": _duration(rule.keep_firing_seconds)} if rule.keep_firing_seconds else {}),
         **{name: kept[name] for name in ("missing_series_evals_to_resolve", "notification_settings") if name in kept},
         "isPaused": not rule.enabled,
-        "annotations": {name: annotation(text) for name, text in annotations_of(rule).items()},
+        "annotations": {name: annotation(text) for name, text in annotations_of(rule).items()}
+        | filed_of(rule, with_folder=False),
         # Labels are filled in from the environment too, annotations are not.
         "labels": {name: annotation(text).replace("$", "$$") for name, text in labels.items()},
     }
@@ -266,10 +267,11 @@ def read(document: Document) -> Drafts:
         except ValueError as error:
             found.problems.append(document.problem((*path, "interval"), str(error)))
             continue
-        found.groups.append(GroupDraft(str(group["name"]), interval, interval_step=10, unsaid=UNSAID_OF_GROUP))
+        if all(known.name != str(group["name"]) for known in found.groups):
+            found.groups.append(GroupDraft(str(group["name"]), interval, interval_step=10, unsaid=UNSAID_OF_GROUP))
         for place, rule in enumerate(group.get("rules") or []):
             try:
-                found.rules.append(_read_rule(str(group["name"]), rule))
+                found.rules.append(_read_rule(str(group["name"]), str(group.get("folder") or ""), rule))
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 title = rule.get("title", "") if isinstance(rule, dict) else ""
                 found.problems.append(
@@ -279,7 +281,7 @@ def read(document: Document) -> Drafts:
     return found
 
 
-def _read_rule(group: str, rule: Any) -> RuleDraft:
+def _read_rule(group: str, folder: str, rule: Any) -> RuleDraft:
     if not isinstance(rule, dict) or not rule.get("title"):
         raise NotUnderstood("a rule needs a title")
     if unknown := set(rule) - KNOWN:
@@ -288,6 +290,7 @@ def _read_rule(group: str, rule: Any) -> RuleDraft:
     wanted = str(rule.get("condition") or "")
     expr = _expression(wanted, nodes, 0)
     kept = {name: rule[name] for name in KEPT if rule.get(name) is not None}
+    own, filed = unfiled({name: _template(str(text)) for name, text in (rule.get("annotations") or {}).items()})
     return RuleDraft(
         group=group,
         name=str(rule["title"]),
@@ -295,11 +298,15 @@ def _read_rule(group: str, rule: Any) -> RuleDraft:
         for_seconds=whole_seconds(rule.get("for"), "for"),
         keep_firing_seconds=whole_seconds(rule.get("keepFiringFor"), "keepFiringFor"),
         labels={name: _template(str(text)).replace("$$", "$") for name, text in (rule.get("labels") or {}).items()},
-        annotations={name: _template(str(text)) for name, text in (rule.get("annotations") or {}).items()},
+        annotations=own,
         enabled=str(rule.get("isPaused", "false")).lower() != "true",
         origin={"grafana": kept},
         nodes=list(rule["data"]),
-        judged=_judged(rule, nodes[wanted], expr),
+        judged={
+            **_judged(rule, nodes[wanted], expr),
+            **filed,
+            "folder": "" if folder == FOLDER else folder[:LONGEST_FILED],
+        },
     )
 
 

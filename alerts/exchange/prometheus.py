@@ -18,6 +18,7 @@ from alerts.routing.durations import write_duration
 from alerts.rulefiles.document import Document, FileError
 from alerts.rulefiles.rules import FileFields, GroupFields, RuleFields, own_problems, rule_problems
 from alerts.rules.expression import PLACEHOLDER, ExpressionError, expand, split
+from alerts.rules.models import FILED, LONGEST_FILED
 
 # What vmalert knows and the portal has no use for.
 VMALERT_GROUP = (
@@ -102,6 +103,7 @@ def _group(group: GroupFields) -> GroupDraft:
 
 
 def _rule(group: str, rule: RuleFields) -> RuleDraft:
+    annotations, filed = unfiled(dict(rule.annotations or {}))
     return RuleDraft(
         group=group,
         name=rule.name,
@@ -110,7 +112,8 @@ def _rule(group: str, rule: RuleFields) -> RuleDraft:
         for_seconds=whole_seconds(rule.for_, "for"),
         keep_firing_seconds=whole_seconds(rule.keep_firing_for, "keep_firing_for"),
         labels=dict(rule.labels or {}),
-        annotations=dict(rule.annotations or {}),
+        annotations=annotations,
+        judged=filed,
     )
 
 
@@ -164,7 +167,7 @@ def _group_fields(group: RuleGroup, rules: list[Rule], vmalert: bool) -> dict[st
 
 
 def _rule_fields(rule: Rule, vmalert: bool) -> dict[str, Any]:
-    labels, notes = labels_of(rule), annotations_of(rule)
+    labels, notes = labels_of(rule), {**annotations_of(rule), **filed_of(rule)}
     return {
         **({"record": rule.record} if rule.record else {"alert": rule.alert_name}),
         "expr": expand(rule.expr, rule.threshold),
@@ -190,6 +193,18 @@ def annotations_of(rule: Rule) -> dict[str, str]:
     if rule.runbook is not None and "runbook_url" not in own:
         own["runbook_url"] = runbook_url(rule.runbook.slug)
     return own
+
+
+def filed_of(rule: Rule, *, with_folder: bool = True) -> dict[str, str]:
+    """Folder, owner and team of the rule, as annotations; one that records can have none."""
+    names = () if rule.record else FILED if with_folder else FILED[1:]
+    return {name: text for name in names if (text := getattr(rule, name))}
+
+
+def unfiled(annotations: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """A file's annotations without folder, owner and team, and these."""
+    filed = {name: annotations[name] for name in FILED if 0 < len(annotations.get(name, "")) <= LONGEST_FILED}
+    return {name: text for name, text in annotations.items() if name not in filed}, filed
 
 
 def runbook_url(slug: str) -> str:

@@ -87,6 +87,9 @@ class RuleEdit:
     runbook: Runbook | Unset | None = UNSET
     channel_kinds: list[str] | Unset = UNSET
     origin: dict[str, Any] | Unset = UNSET
+    folder: str | Unset = UNSET
+    owner: str | Unset = UNSET
+    team: str | Unset = UNSET
 
     def given(self) -> dict[str, Any]:
         """The fields that are set."""

@@ -16,6 +16,7 @@ from alerts.rules.edits import MAX_FLAP_LIMIT, UNSET, RuleEdit
 from alerts.rules.expression import PLACEHOLDER, ExpressionError, check
 from alerts.rules.fields import SpanField
 from alerts.rules.judgement import check_judgement
+from alerts.rules.models import FILED
 from alerts.rules.threshold_rows import ThresholdRows
 from core.accounts.ownership import OwnerField, owned
 from core.accounts.permissions import Person, scope_of
@@ -117,6 +118,9 @@ class RuleForm(forms.Form):
         label="Label alertname, if not its name",
         help_text="Where several rules raise alerts of one name.",
     )
+    folder = forms.CharField(max_length=100, required=False, label="Folder")
+    owner = forms.CharField(max_length=100, required=False, label="Owner")
+    team = forms.CharField(max_length=100, required=False, label="Team")
     labels = PairsField(required=False, label="More labels, name=text per line")
     annotations = PairsField(required=False, label="More annotations, name=text per line")
     channels = forms.ModelMultipleChoiceField(
@@ -236,6 +240,7 @@ class RuleForm(forms.Form):
             labels=given["labels"],
             annotations={**given["annotations"], **own},
             runbook=given["runbook"],
+            **{name: given[name].strip() for name in FILED},
         )
 
     @property
@@ -263,6 +268,7 @@ def initial_of(rule: Rule) -> dict[str, Any]:
         "shadow",
         "severity",
         "labels",
+        *FILED,
     )
     return {
         **{name: getattr(rule, name) for name in names},

@@ -70,6 +70,26 @@ class JudgedModel(models.Model):
         abstract = True
 
 
+# Annotations by which files keep what FiledModel has.
+FILED = ("folder", "owner", "team")
+LONGEST_FILED = 100
+
+
+class FiledModel(models.Model):
+    """The part of a rule that says where people find it, and who answers for it."""
+
+    folder = models.CharField(
+        max_length=LONGEST_FILED, blank=True, help_text="Under which it is listed; Grafana's folder."
+    )
+    owner = models.CharField(
+        max_length=LONGEST_FILED, blank=True, help_text="Who answers for it; empty: its label `owner`."
+    )
+    team = models.CharField(max_length=LONGEST_FILED, blank=True, help_text="Whose it is; empty: its label `team`.")
+
+    class Meta:
+        abstract = True
+
+
 class BoundModel(models.Model):
     """What an alert is judged by: its rule's own threshold, `for`, severity and channels, or those of its label set.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from itertools import groupby
 from typing import Any
 
 from django.contrib import messages
@@ -20,6 +19,7 @@ from alerts.pages.rules.trial import SPANS, Asked, Shown, past_incidents, readab
 from alerts.rules import edits, rule_history
 from alerts.rules.expression import ExpressionError
 from alerts.rules.form import RuleForm
+from alerts.rules.queries import GROUPINGS, Section, empty_groups, rule_page
 from alerts.rules.rule_templates import TEMPLATES, recognise
 from alerts.rules.template_form import USED, TemplateForm, template_form, with_query
 from core.accounts import ownership, permissions
@@ -40,17 +40,20 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def list_context(request: HttpRequest) -> dict[str, Any]:
-    """The rules by group; for those who may change groups also the groups that have none yet."""
-    found = queries.rule_list(permissions.scope_of(request.user, {}).slugs)
-    groups = [(group, list(members)) for group, members in groupby(found, key=lambda rule: rule.group)]
+    """A page of the rules under their headings; for those who may change groups also the groups that have none yet."""
+    found = rule_page(permissions.scope_of(request.user, {}).slugs, request.GET)
+    sections = [*found.sections]
     now, changer = timezone.now(), ownership.changer_of(request.user)
-    if changer.may(None):
-        groups += [(group, []) for group in RuleGroup.objects.filter(rules=None).order_by("name")]
+    may_change_groups = changer.may(None)
+    if may_change_groups and found.by == "group" and not found.is_filtered and found.page.following is None:
+        sections += [Section(group.name, [], group) for group in empty_groups()]
     return {
-        "groups": groups,
+        "found": found,
+        "sections": sections,
+        "groupings": [*GROUPINGS],
         "changer": changer,
         "may_operate": permissions.may_operate(request.user),
-        "may_change_groups": changer.may(None),
+        "may_change_groups": may_change_groups,
         "now": now,
         "stalled": queries.stalled_groups(now),
     }
