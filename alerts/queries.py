@@ -88,7 +88,6 @@ class AlertDetail:
     alert: Alert
     flips: list[Flip]
     deliveries: list[Delivery]
-    earlier: list[Alert]
 
 
 @dataclass(frozen=True)
@@ -214,12 +213,10 @@ def alert_detail(alert_id: int, workspaces: Collection[str] | None = None) -> Al
         .select_related("flip", "channel")
         .prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("number")))
     )
-    earlier = Alert.objects.filter(rule=alert.rule, fingerprint=alert.fingerprint, fired_at__isnull=False)
     return AlertDetail(
         alert,
         list(alert.flips.all()),
         list(deliveries.order_by("id")),
-        list(earlier.exclude(pk=alert.pk).order_by("-fired_at")[:5]),
     )
 
 

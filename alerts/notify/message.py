@@ -6,6 +6,7 @@ import datetime as dt
 
 from django.conf import settings
 
+from alerts.evidence.brief import brief
 from alerts.evidence.traces import lines_of
 from alerts.models import Alert, Flip, Rule, State
 from alerts.notify.transports.contract import Message
@@ -39,6 +40,7 @@ def flip_message(flip: Flip, now: dt.datetime) -> Message:
         key=f"{alert.pk}-{flip.pk}",
         thread=f"alert-{alert.pk}",
         traces=lines_of(alert, now) if flip.to_state == State.FIRING else (),
+        evidence=brief(alert, now) if flip.to_state == State.FIRING else (),
     )
 
 

@@ -102,7 +102,7 @@ def preview(
 ) -> Preview:
     """The message of the alert, or `grouped` of its incident as far as the reader sees it, in the template's words."""
     message = delivery_message(_past(alert, workspaces, grouped=grouped), now)
-    message = dataclasses.replace(message, traces=(), note="")
+    message = dataclasses.replace(message, traces=(), evidence=(), note="")
     problem = ""
     try:
         check("", title, text)

@@ -77,6 +77,7 @@ class TraceLine:
 class Message:
     """One flip as a notification. `state` is firing, resolved or test; times are aware; links are absolute or empty.
 
+    `evidence` are lines of name and text: who is behind it, what was changed before, when it fired before.
     `act_url` is where its reader may acknowledge or snooze, `act_token` what a button sends for that.
     """
 
@@ -105,6 +106,7 @@ class Message:
     alerts: tuple[AlertLine, ...] = ()
     left_out: int = 0
     traces: tuple[TraceLine, ...] = ()
+    evidence: tuple[tuple[str, str], ...] = ()
     reference: str = ""
     act_url: str = ""
     act_token: str = ""

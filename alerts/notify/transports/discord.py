@@ -11,7 +11,7 @@ from alerts.notify.transports.text import cut, facts, headline, links
 FIELDS: tuple[Field, ...] = (Field("url", "Webhook URL", "Discord: channel, Integrations, Webhooks. It is a secret."),)
 COLOURS = {"critical": 0xC9302C, "warning": 0xB26A00, "info": 0x3455DB}
 RESOLVED, TEST = 0x1A8A5A, 0x566172
-TITLE, DESCRIPTION, NAME, VALUE, FACTS = 256, 2000, 256, 300, 10
+TITLE, DESCRIPTION, NAME, VALUE, FACTS = 256, 2000, 256, 300, 12
 
 
 def parse_config(raw: dict[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,8 @@ def build_blocks(message: Message, *, buttons: bool = False) -> list[Block]:
         blocks.append(section(labels))
     if message.note.strip():
         blocks.append(section(f"*{escape(message.note)}*"))
+    if message.evidence:
+        blocks.append(section("\n".join(f"*{escape(name)}* {escape(text)}" for name, text in message.evidence)))
     if message.traces:
         blocks.append(section("\n".join(["*Traces that show it*", *(_trace(one) for one in message.traces)])))
     blocks.append(

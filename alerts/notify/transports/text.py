@@ -29,6 +29,7 @@ def facts(message: Message) -> list[tuple[str, str]]:
         ("Firing since", f"{message.since:%Y-%m-%d %H:%M:%S} UTC"),
         ("Resolved at", f"{message.at:%Y-%m-%d %H:%M:%S} UTC" if message.state == "resolved" else ""),
         *message.labels.items(),
+        *message.evidence,
     ]
     return [(name, text) for name, text in found if text]
 

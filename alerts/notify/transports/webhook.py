@@ -71,6 +71,8 @@ def alert_lines(message: Message) -> list[dict[str, Any]]:
     annotations = {**message.annotations, "runbook_url": message.runbook_url}
     if message.note:
         annotations["note"] = message.note
+    if message.evidence:
+        annotations["evidence"] = "\n".join(f"{name}: {text}" for name, text in message.evidence)
     if message.traces:
         annotations["traces"] = " ".join(one.url for one in message.traces)
     return [

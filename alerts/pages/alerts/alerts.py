@@ -15,8 +15,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from alerts import queries
-from alerts.evidence import origins, traces
+from alerts.evidence import failing, origins, traces
 from alerts.evidence.changes import changes_around
+from alerts.evidence.earlier import earlier_alerts
 from alerts.models import Alert, Rule
 from alerts.notify import acknowledge
 from alerts.pages.alerts import evidence, open_alerts
@@ -116,7 +117,6 @@ def detail(request: HttpRequest, alert_id: int) -> HttpResponse:
     context = {
         "alert": alert,
         "events": timeline(found, changes_around(alert, slugs, now)),
-        "earlier": found.earlier,
         "notified": queries.notified([alert]).get(alert.pk, []),
         "origins": origins.origins(alert, slugs, now),
         "runbook": runbook,
@@ -127,6 +127,12 @@ def detail(request: HttpRequest, alert_id: int) -> HttpResponse:
         return render(request, "alerts/_alert_state.html", context)
     if request.GET.get("part") == "events":
         return render(request, "alerts/_alert_events.html", context)
+    context |= {
+        "earlier": earlier_alerts(alert, slugs),
+        "failing": failing.failing(alert, slugs, now),
+        "records": failing.example_records(alert, slugs, now),
+        "refusals": failing.refusals(alert, slugs, now),
+    }
     context["behind"] = traces.behind(alert, slugs, now)
     return render(request, "alerts/alert.html", context)
 
