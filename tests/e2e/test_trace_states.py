@@ -1,30 +1,49 @@
 """Traces that are not whole, and long ones: what their pages say, in both themes, on a phone, by
 keyboard, under axe; and the search bar."""
 
+import itertools
 import json
 import random
 import re
-from collections.abc import Callable
 from datetime import timedelta
+from typing import Literal
 
 import pytest
+from django.db import connection
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from telemetry.ingest.bodies import take
 from telemetry.samples import demo_traces
 from telemetry.samples.demo_executions import Execution, Hour, body_of
 from tests.e2e.test_accessibility import faults
 from tests.e2e.test_pages import open_page
-from tests.records import rows, scalar
-from tests.telemetry.pages.test_waterfall import large_trace
+from tests.records import rows, scalar, settle_all
+from tests.servers import wait_until
+from tests.telemetry.pages.traces.test_waterfall import large_trace
 from usage.samples import demo
 
-LOSE_ROOT = "WITH gone AS (DELETE FROM telemetry_span WHERE name = 'large' RETURNING 1) SELECT count(*) FROM gone"
-FORGET_ROOT = (
-    "WITH lost AS (UPDATE telemetry_trace SET has_root = false, root_name = '' RETURNING 1) SELECT count(*) FROM lost"
-)
-CUT = "WITH gone AS (DELETE FROM telemetry_span WHERE name LIKE 'step 1_' RETURNING 1) SELECT count(*) FROM gone"
+CHANGES = {
+    "rootless": (
+        "DELETE FROM telemetry_span WHERE name = 'large' AND trace_id = %s",
+        "UPDATE telemetry_trace SET has_root = false, root_name = '' WHERE trace_id = %s",
+    ),
+    "cut": ("DELETE FROM telemetry_span WHERE name LIKE 'step 1_' AND trace_id = %s",),
+    # However long the test takes until it looks.
+    "arriving": ("UPDATE telemetry_trace SET last_seen = last_seen + interval '1 hour' WHERE trace_id = %s",),
+    "large": ("UPDATE telemetry_trace SET last_seen = last_seen - interval '1 hour' WHERE trace_id = %s",),
+}
+WIDE: ViewportSize = {"width": 1440, "height": 960}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+SCREENS: list[tuple[Literal["light", "dark"], ViewportSize]]
+SCREENS = [("light", WIDE), ("dark", NARROW), ("light", NARROW), ("dark", WIDE)]
+SAID = {
+    "skewed": "the clock of knowledge is",
+    "rootless": "its root has not arrived",
+    "cut": "10 of 30 spans were cut by sampling or retention",
+    "arriving": "Still arriving",
+    "large": "Finished without an error",
+}
 
 
 def skewed() -> str:
@@ -34,43 +53,64 @@ def skewed() -> str:
     return str(scalar("SELECT trace_id FROM telemetry_span WHERE service = 'knowledge' ORDER BY trace_id LIMIT 1").hex)
 
 
-def rootless() -> str:
-    """A trace whose root has not come."""
-    trace = large_trace(30)
-    scalar(LOSE_ROOT)
-    scalar(FORGET_ROOT)
-    return trace
+def states() -> dict[str, str]:
+    """A trace of each state: one whose root has not come, one of which spans are gone, one that still arrives …"""
+    made = {"skewed": skewed()}
+    made |= {name: large_trace(30, digit * 32) for name, digit in (("rootless", "a"), ("cut", "c"), ("arriving", "e"))}
+    made["large"] = large_trace(2000, "f" * 32)
+    with connection.cursor() as cursor:
+        for name, statements in CHANGES.items():
+            for statement in statements:
+                cursor.execute(statement, [made[name]])
+    settle_all()
+    return made
 
 
-def cut() -> str:
-    """A trace of which some spans are gone."""
-    trace = large_trace(30)
-    scalar(CUT)
-    return trace
+def right(page: Page, screen: tuple[Literal["light", "dark"], ViewportSize]) -> None:
+    """Assert that the page breaks no rule of axe in a theme and a size, and that a narrow one scrolls down only."""
+    theme, size = screen
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size(size)
+    if size is NARROW:
+        wait_until(lambda: page.evaluate("document.documentElement.scrollWidth") <= 390)
+    assert faults(page) == []
 
 
-@pytest.mark.parametrize(
-    ("made", "said"),
-    [
-        (skewed, "the clock of knowledge is"),
-        (rootless, "its root has not arrived"),
-        (cut, "10 of 30 spans were cut by sampling or retention"),
-        (lambda: large_trace(2000), "Still arriving"),
-    ],
-    ids=["skewed", "rootless", "cut", "large and arriving"],
-)
-def test_a_trace_that_is_not_as_it_should_be_says_so_on_every_screen(
-    page: Page, made: Callable[[], str], said: str
+def test_pages_of_traces_that_are_not_as_they_should_be_are_right_on_every_screen(
+    page: Page, subtests: pytest.Subtests
 ) -> None:
-    trace = made()
-    open_page(page, f"/traces/{trace}/")
-    expect(page.locator("#trace-state .banner")).to_contain_text(said)
-    expect(page.get_by_role("treeitem").first).to_be_visible()
-    assert faults(page) == []
-    page.emulate_media(color_scheme="dark")
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert faults(page) == []
+    """The waterfall of each state in both themes and sizes, walked by keyboard; its other pages each on one screen, in
+    turn."""
+    made = states()
+    turns = itertools.cycle(SCREENS)
+    for name, trace in made.items():
+        with subtests.test(name):
+            page.set_viewport_size(WIDE)
+            open_page(page, f"/traces/{trace}/")
+            expect(page.locator("#trace-state .banner")).to_contain_text(SAID[name])
+            page.get_by_role("tree").focus()
+            page.keyboard.press("End")
+            page.keyboard.press("Enter")
+            expect(page.locator("#span-detail h2")).to_be_visible()
+            for screen in SCREENS:
+                right(page, screen)
+            page.locator(".tabs").get_by_role("link", name="Records").focus()
+            page.keyboard.press("Enter")
+            page.wait_for_url(f"**/traces/{trace}/records/")
+            right(page, next(turns))
+        for path in (
+            f"/traces/{trace}/cost/",
+            f"/traces/compare/?id={trace}",
+            f"/traces/compare/?id={trace}&id={made['skewed']}",
+            f"/logs/?range=1h&q=trace={trace}",
+        ):
+            with subtests.test(f"{name}: {path}"):
+                open_page(page, path)
+                right(page, next(turns))
+    with subtests.test("list"):
+        open_page(page, "/traces/?range=1h")
+        for screen in SCREENS:
+            right(page, screen)
 
 
 def test_a_trace_that_still_arrives_shows_what_came_meanwhile(page: Page) -> None:

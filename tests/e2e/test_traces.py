@@ -33,7 +33,7 @@ from tests.alerts.pages.samples import fire
 from tests.e2e.test_pages import open_page
 from tests.records import Sender, call, settle_all
 from tests.servers import Answer, HttpServer
-from tests.telemetry.pages.test_waterfall import large_trace
+from tests.telemetry.pages.traces.test_waterfall import large_trace
 
 MODEL = "gpt-4o-2024-08-06"
 COMPLETION = {

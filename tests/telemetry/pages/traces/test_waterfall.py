@@ -151,10 +151,10 @@ def test_a_pattern_finds_the_lines_that_it_was_made_of(body: str) -> None:
     assert not scalar("SELECT %s ~ %s", f"other {body}", filters.regex)
 
 
-def large_trace(spans: int) -> str:
+def large_trace(spans: int, trace_id: str = "5f2d" * 8) -> str:
     """A trace of so many spans that came in through OTLP; its id."""
     now = timezone.now()
-    run = Execution(random.Random(1), Hour(0), "5f2d" * 8)
+    run = Execution(random.Random(1), Hour(0), trace_id)
     root, begin = run.span_id(), now.timestamp() - 300
     for place in range(spans - 1):
         run.add("shop", root, run.span_id(), f"step {place}", begin + place * 0.1, begin + place * 0.1 + 0.09)
