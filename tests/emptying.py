@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from django.db import connection, transaction
 
+from core.process_cache import forget_all
+
 # What has rows is asked of each table whose file is not empty. A row of a table that others point at is deleted, with
 # the check put off to the end; a large table to which nothing points is truncated instead. Lines of the audit log
 # cannot be deleted: its partitions are dropped (tests.records).
@@ -44,7 +46,9 @@ _KEPT = [f"{table}_id_seq" for table in ("django_migrations", "django_content_ty
 
 
 def empty_tables() -> None:
-    """Delete every row but those of migrations, content types, permissions and the audit log; ids begin at 1 again."""
+    """Delete every row but those of migrations, content types, permissions and the audit log; ids begin at 1 again,
+    and what this process remembers by the old ones is forgotten."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_EMPTY)
         cursor.execute(_RESTART, [_KEPT])
+    forget_all()

@@ -8,24 +8,27 @@ and by who flushes; what is due at once is flushed in the same transaction.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Value, prefetch_related_objects
 from django.db.models.functions import Coalesce, Least
 
 from alerts.incidents.flush import Group, flush, read_entries, set_flips
+from alerts.incidents.late import waiting_for_rules
 from alerts.incidents.models import Incident, Member
 from alerts.incidents.muting import Muting
 from alerts.incidents.policy import Place, Policy, current_policy
-from alerts.models import Alert, Delivery, Flip, State
+from alerts.models import Alert, Delivery, Flip, Rule, State
 from alerts.notify.wake import wake_channels
 from alerts.oncall.escalate import start_escalations
 from alerts.routing.matchers import Matchers, all_match
 
-BATCH = 200
+logger = logging.getLogger(__name__)
+BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
     over = [flip.alert_id for flip in news if flip.to_state != State.FIRING]
     incidents, homes = _lock_incidents(wanted, over, now)
     groups = groups_of(incidents, policy, [flip.alert for flip in news])
-    _fetch_channels(groups, news)
+    _fetch_rules(groups)
     by_id = {group.incident.pk: group for group in groups}
     muting = Muting(policy, now)
     states: dict[int, State] = {flip.alert_id: State.FIRING for flip in news}
@@ -82,11 +85,15 @@ def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
     save_groups(groups, deliveries, news, now)
 
 
-def _fetch_channels(groups: Sequence[Group], news: Sequence[Flip]) -> None:
-    """Read at once the channels of the rules that the policy may ask: one query for all incidents."""
-    members = [next(iter(group.members.values())) for group in groups if group.members]
-    rules = [flip.alert.rule for flip in news] + [member.alert.rule for member in members]
-    prefetch_related_objects(rules, "channels")
+def _fetch_rules(groups: Sequence[Group]) -> None:
+    """Read at once the rules that the policy asks of, and their channels where there is no routing tree."""
+    members = {group.incident.pk: next(iter(group.members.values())) for group in groups if group.members}
+    missing = [member.alert for member in members.values() if not Alert.rule.is_cached(member.alert)]
+    rules = Rule.objects.in_bulk({alert.rule_id for alert in missing}) if missing else {}
+    for alert in missing:
+        alert.rule = rules[alert.rule_id]
+    asked = [group.incident.pk for group in groups if not group.incident.receiver and group.members]
+    prefetch_related_objects([members[pk].alert.rule for pk in asked], "channels")
 
 
 def _is_news(flip: Flip) -> bool:
@@ -95,24 +102,47 @@ def _is_news(flip: Flip) -> bool:
 
 
 def flush_due(now: dt.datetime) -> int:
-    """Flush the incidents whose time has come, each in a transaction of its own; how many."""
+    """Flush the incidents whose time has come, many in one transaction; how many. One that fails holds up no other."""
     due = Incident.objects.filter(closed_at=None, flush_at__lte=now).order_by("flush_at", "id")
-    return sum(flush_incident(incident_id, now) for incident_id in list(due.values_list("pk", flat=True)[:BATCH]))
+    found = dict(due.values_list("pk", "flush_at")[:BATCH])
+    waiting = waiting_for_rules(found, now)
+    wanted = [incident_id for incident_id in found if incident_id not in waiting]
+    try:
+        return flush_incidents(wanted, now)
+    except Exception as error:
+        if isinstance(error, (OperationalError, InterfaceError)):
+            raise  # Postgres is away: none of them could be written
+        logger.exception("incidents are flushed one by one")
+    return sum(_flush_alone(incident_id, now) for incident_id in wanted)
 
 
-def flush_incident(incident_id: int, now: dt.datetime) -> bool:
-    """Flush it if it is still due and nobody else is at it."""
+def _flush_alone(incident_id: int, now: dt.datetime) -> int:
+    try:
+        return flush_incidents([incident_id], now)
+    except Exception as error:
+        if isinstance(error, (OperationalError, InterfaceError)):
+            raise
+        logger.exception("incident %s could not be flushed", incident_id)
+        return 0
+
+
+def flush_incidents(incident_ids: Sequence[int], now: dt.datetime) -> int:
+    """Flush those that are still due and that nobody else is at; how many."""
+    if not incident_ids:
+        return 0
     with transaction.atomic():
         due = Incident.objects.select_for_update(skip_locked=True).filter(
-            pk=incident_id, closed_at=None, flush_at__lte=now
+            pk__in=incident_ids, closed_at=None, flush_at__lte=now
         )
-        incident = due.first()
-        if incident is None:
-            return False
-        policy = current_policy()
-        group = groups_of([incident], policy)[0]
-        save_groups([group], flush(group, {}, Muting(policy, now)), [], now)
-    return True
+        incidents = list(due.order_by("pk"))
+        if incidents:
+            policy = current_policy()
+            groups = groups_of(incidents, policy)
+            _fetch_rules(groups)
+            muting = Muting(policy, now)
+            deliveries = [delivery for group in groups for delivery in flush(group, {}, muting)]
+            save_groups(groups, deliveries, [], now)
+    return len(incidents)
 
 
 def look_again(now: dt.datetime) -> None:

@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Min
 
 from alerts.incidents.flush import Group, set_flips
+from alerts.incidents.late import waiting_for_rules
 from alerts.incidents.models import Incident, IncidentEvent, Member
 from alerts.models import Alert, Channel, Delivery, State
 from alerts.notify.wake import wake_channels
@@ -70,8 +71,10 @@ def escalate_due(now: dt.datetime) -> int:
     lapsed = Incident.objects.filter(closed_at=None, acknowledged_until__lte=now).values_list("pk", flat=True)
     for incident_id in list(lapsed.order_by("pk")[:BATCH]):
         lapse(incident_id, now)
-    due = Escalation.objects.filter(next_at__lte=now).order_by("next_at", "id").values_list("pk", "incident_id")
-    return sum(_escalate_or_look_again(pk, incident_id, now) for pk, incident_id in list(due[:BATCH]))
+    due = Escalation.objects.filter(next_at__lte=now).order_by("next_at", "id")
+    rows = list(due.values_list("pk", "incident_id", "next_at")[:BATCH])
+    waiting = waiting_for_rules({incident_id: next_at for _, incident_id, next_at in rows}, now)
+    return sum(_escalate_or_look_again(pk, one, now) for pk, one, _ in rows if one not in waiting)
 
 
 def _escalate_or_look_again(escalation_id: int, incident_id: int, now: dt.datetime) -> bool:

@@ -1,5 +1,5 @@
-"""Workers and Postgres sessions that are killed at random points, slot after slot: the groups and the messages are
-those of an undisturbed run.
+"""Web processes, beats, workers, sessions of Postgres and Postgres itself are killed at random points, slot after slot:
+the groups and the messages are those of an undisturbed run.
 
 `SLOTS=200 pytest tests/alerts/test_killed_at_random.py` runs the long one.
 """
@@ -9,13 +9,16 @@ import json
 import os
 import random
 import signal
+import uuid
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from celery import Celery
 from django.db import connection, connections
 
-import promql
+from alerts.evaluation.series import portal_source
 from alerts.evaluation.tick import tick
 from alerts.incidents.collect import flush_due
 from alerts.incidents.edits import save_routing
@@ -26,41 +29,69 @@ from alerts.notify.deliveries import send_channel
 from alerts.oncall.escalate import escalate_due
 from alerts.oncall.models import EscalationPolicy
 from alerts.oncall.policies import save_policy
-from tests.alerts.scripted_rules import DELAY, gauge, make_rule, minute
-from tests.alerts.test_concurrency import committed, queue
+from core.accounts.keys import Caller
+from core.accounts.models import Workspace
+from tests.alerts.scripted_rules import DELAY, make_rule, minute
+from tests.alerts.test_concurrency import queue
+from tests.own_postgres import OwnPostgres, own_postgres
 from tests.servers import HttpServer
+from usage.ingest import spool
+from usage.ingest.pipeline import drain, ingest
 
-__all__ = ["committed", "queue"]
+__all__ = ["queue"]
 SLOTS = int(os.environ.get("SLOTS", "10"))
 HOSTS = [f"host{number}" for number in range(5)]
-# Of the slots' work, the statement at which a process dies at the latest.
-STATEMENTS = 60
+VICTIMS = ("web", "beat", "worker", "session", "postgres")
+# Of a slot's work and of a request, the statement at which a process dies at the latest.
+STATEMENTS = {"web": 12, "worker": 90}
+EVENTS = uuid.UUID("3f0c6f0e-8f4e-4e39-9f34-6f1f0b0a2f11")
 
 
-def script(slots: int) -> promql.Source:
-    """Five hosts whose load goes over the threshold and back."""
+def script(slots: int) -> list[dict[str, int]]:
+    """Slot by slot the load of each of the hosts, which goes over the threshold and back."""
     chance = random.Random(7)
-    series: dict[str, list[float | None]] = {}
-    for host in HOSTS:
-        value: float = chance.choice([0, 9])
-        values: list[float | None] = []
-        for _ in range(slots):
-            value = chance.choice([0, 9]) if chance.random() < 0.5 else value
-            values.append(value)
-        series[host] = values
-    return gauge(series)
+    load = {host: chance.choice([0, 9]) for host in HOSTS}
+    found = []
+    for _ in range(slots):
+        load = {host: chance.choice([0, 9]) if chance.random() < 0.5 else value for host, value in load.items()}
+        found.append(load)
+    return found
 
 
-def work(source: promql.Source, slot: int) -> None:
-    """What a beat and a worker do in a slot. Where its evaluation was lost it comes again, and messages wait for it, as
-    what they say would be of the slot before."""
-    now = minute(slot) + DELAY
-    tick(now, source)
-    if not RuleGroup.objects.filter(evaluated_until=minute(slot)).exists():
-        raise SystemExit
-    flush_due(now)
-    escalate_due(now)
-    send_all(now)
+def request(caller: Caller, slot: int, load: dict[str, int]) -> None:
+    """What a web process does in a slot: it takes the hosts' loads. A client that got no answer sends them again."""
+    records = [
+        {
+            "kind": "gauge",
+            "metric": "gateway_active_connections",
+            "labels": {"gateway_id": host},
+            "value": value,
+            "at": minute(slot).timestamp(),
+            "event_id": str(uuid.uuid5(EVENTS, f"{slot}/{host}")),
+        }
+        for host, value in load.items()
+    ]
+    ingest(json.dumps(records).encode(), caller, minute(slot).timestamp() + 1)
+
+
+def evaluate(slot: int) -> None:
+    """What a worker does when a slot is due."""
+    drain()
+    tick(minute(slot) + DELAY, portal_source(None))
+
+
+def notify(slot: int) -> None:
+    """What workers do until the next one."""
+    for now in (minute(slot) + number * DELAY for number in (1, 2, 3, 4)):
+        flush_due(now)
+        escalate_due(now)
+        send_all(now)
+
+
+def work(slot: int) -> None:
+    """All that workers do in a slot."""
+    evaluate(slot)
+    notify(slot)
 
 
 def send_all(now: dt.datetime) -> None:
@@ -70,24 +101,28 @@ def send_all(now: dt.datetime) -> None:
 
 
 class KilledAt:
-    """Kills its own process at a statement, or the session of Postgres that it talks to."""
+    """At a statement it kills its own process, the session of Postgres that it talks to, or Postgres."""
 
-    def __init__(self, statement: int, *, postgres: bool) -> None:
+    def __init__(self, statement: int, victim: str, postgres: OwnPostgres) -> None:
         self.left = statement
+        self.victim = victim
         self.postgres = postgres
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         self.left -= 1
-        if self.left == 0 and self.postgres:
-            pid = context["connection"].connection.info.backend_pid
-            with connections.create_connection("default").cursor() as cursor:
-                cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
-        if self.left == 0 and not self.postgres:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.left == 0:
+            if self.victim == "postgres":
+                self.postgres.kill()
+            elif self.victim == "session":
+                pid = context["connection"].connection.info.backend_pid
+                with connections.create_connection("default").cursor() as cursor:
+                    cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
         return execute(sql, params, many, context)
 
 
-def in_a_process(job: Callable[[], None], killed: KilledAt | None) -> bool:
+def in_a_process(job: Callable[[], None], killed: KilledAt | None = None) -> bool:
     """Run the job in a forked process; whether it came to its end."""
     connections.close_all()
     child = os.fork()
@@ -105,9 +140,19 @@ def in_a_process(job: Callable[[], None], killed: KilledAt | None) -> bool:
     return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
 
 
-def build(url: str) -> None:
-    """A rule over the hosts, a tree with groups by host and of all, and a policy that escalates."""
-    make_rule(name="Load", for_seconds=0)
+def disturb(job: Callable[[], None], most: int, victim: str, chance: random.Random, postgres: OwnPostgres) -> bool:
+    """Run a job in which somebody is killed at a random point; whether that was before its end."""
+    ended = in_a_process(job, KilledAt(chance.randrange(1, most), victim, postgres))
+    if victim == "postgres" and postgres.child.poll() is not None:
+        postgres.restart()
+        return True
+    return not ended
+
+
+def build(url: str) -> Caller:
+    """A rule over the hosts, a tree with groups by host and of all, and a policy that escalates; who sends records."""
+    RuleGroup.objects.update(evaluated_until=minute(100_000))
+    make_rule("gateway_active_connections > $threshold", name="Load", for_seconds=0)
     channels = [create_channel("webhook", name, {"url": f"{url}/{name}"}) for name in ("a", "b", "pager")]
     policy = save_policy(
         EscalationPolicy(),
@@ -120,8 +165,14 @@ def build(url: str) -> None:
         "group_interval": "2m",
         "repeat_interval": "7m",
         "routes": [
-            {"matchers": ["host!="], "receiver": "b", "group_by": ["host"], "group_wait": "0s", "continue": True},
-            {"matchers": ["host!="], "receiver": "a"},
+            {
+                "matchers": ["gateway_id!="],
+                "receiver": "b",
+                "group_by": ["gateway_id"],
+                "group_wait": "0s",
+                "continue": True,
+            },
+            {"matchers": ["gateway_id!="], "receiver": "a"},
         ],
     }
     receivers = [
@@ -129,11 +180,13 @@ def build(url: str) -> None:
         {"name": "b", "portal_configs": [{"channel": channels[1].pk}, {"escalation": policy.pk}]},
     ]
     save_routing({"route": tree, "receivers": receivers}, by=None, now=minute(-5))
+    workspace = Workspace.objects.create(slug="load", name="Load")
+    return Caller(1, workspace.pk, workspace.slug, frozenset({"ingest"}))
 
 
 def groups_and_messages(server: HttpServer) -> tuple[list[Any], list[Any], dict[str, Any]]:
     """Incidents with their members, messages, and what the receiver has: once per key, as it deduplicates."""
-    hosts = {member.alert_id: member.alert.labels["host"] for member in Member.objects.select_related("alert")}
+    hosts = {member.alert_id: member.alert.labels["gateway_id"] for member in Member.objects.select_related("alert")}
     rows = list(Incident.objects.prefetch_related("members").order_by("opened_at", "key", "receiver"))
     number = {one.pk: place for place, one in enumerate(rows)}
     incidents = [
@@ -151,44 +204,57 @@ def groups_and_messages(server: HttpServer) -> tuple[list[Any], list[Any], dict[
         body = json.loads(request.body)
         _, incident, count = request.headers["idempotency-key"].split("-")
         key = f"{request.path} {number[int(incident)]}-{count}"
-        heard = (body["status"], sorted((alert["labels"]["host"], alert["status"]) for alert in body["alerts"]))
+        heard = (body["status"], sorted((alert["labels"]["gateway_id"], alert["status"]) for alert in body["alerts"]))
         assert received.setdefault(key, heard) == heard, "a repeated message says something else"
     return incidents, messages, received
 
 
-def forget(server: HttpServer) -> None:
-    """Empty what a run has left."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "TRUNCATE alerts_incident, alerts_alert, alerts_rule, alerts_rulegroup, alerts_channel,"
-            " alerts_routingversion, alerts_escalationpolicy CASCADE"
-        )
-    server.requests.clear()
+def play(postgres: OwnPostgres, server: HttpServer, chance: random.Random | None) -> Counter[str]:
+    """Play all slots, disturbed by chance; how often each victim died before its work was done."""
+    caller, deaths = build(server.url), Counter[str]()
+    for slot, load in enumerate(script(SLOTS)):
+        victim = chance.choice(VICTIMS) if chance else ""
+
+        def taking(slot: int = slot, load: dict[str, int] = load) -> None:
+            request(caller, slot, load)
+
+        def working(slot: int = slot) -> None:
+            work(slot)
+
+        in_web = chance is not None and (victim == "web" or (victim != "worker" and chance.random() < 0.3))
+        if chance and in_web and victim != "beat":
+            deaths[victim] += disturb(taking, STATEMENTS["web"], victim, chance, postgres)
+        assert in_a_process(taking)
+        if chance and victim == "beat":
+            # The task that evaluates was not sent, or not yet.
+            deaths[victim] += in_a_process(lambda slot=slot: notify(slot))  # type: ignore[misc]
+        elif chance and not in_web:
+            deaths[victim] += disturb(working, STATEMENTS["worker"], victim, chance, postgres)
+        assert in_a_process(working)
+    # What a dead worker had claimed is taken up again.
+    for slot in (SLOTS + 2, SLOTS + 4):
+        assert in_a_process(lambda slot=slot: send_all(minute(slot)))  # type: ignore[misc]
+    assert RuleGroup.objects.filter(evaluated_until=minute(SLOTS - 1)).exists()
+    assert spool.files() == []
+    return deaths
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("tables", "queue")
 def test_killed_at_random_points_groups_and_messages_are_those_of_an_undisturbed_run(
-    committed: None, http_server: HttpServer, portal_setting: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    queue: Celery, http_server: HttpServer, portal_setting: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     portal_setting(outbound_private=True)
     # Each slot sends what is due.
     for module in ("alerts.incidents.collect", "alerts.oncall.escalate"):
         monkeypatch.setattr(f"{module}.wake_channels", lambda _: None)
-    source, chance, deaths = script(SLOTS), random.Random(SLOTS), 0
-    found = []
-    for disturbed in (False, True):
-        forget(http_server)
-        build(http_server.url)
-        for slot in range(SLOTS):
-            if disturbed:
-                killed = KilledAt(chance.randrange(1, STATEMENTS), postgres=chance.random() < 0.4)
-                deaths += not in_a_process(lambda slot=slot: work(source, slot), killed)  # type: ignore[misc]
-            assert in_a_process(lambda slot=slot: work(source, slot), None)  # type: ignore[misc]
-        # What a dead worker had claimed is taken up again.
-        for slot in (SLOTS + 2, SLOTS + 4):
-            assert in_a_process(lambda slot=slot: send_all(minute(slot)), None)  # type: ignore[misc]
-        found.append(groups_and_messages(http_server))
-    assert RuleGroup.objects.filter(evaluated_until=minute(SLOTS - 1)).exists()
-    assert deaths >= SLOTS / 3
+    found, deaths = [], Counter[str]()
+    for chance in (None, random.Random(SLOTS)):
+        http_server.requests.clear()
+        with own_postgres() as postgres:
+            deaths = play(postgres, http_server, chance)
+            found.append(groups_and_messages(http_server))
+    assert sum(deaths.values()) >= SLOTS / 3, deaths
     assert len(found[0][1]) > SLOTS
     assert found[1][0] == found[0][0]
     assert found[1][1] == found[0][1]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alerts.incidents.collect import flush_incident
+from alerts.incidents.collect import flush_incidents
 from alerts.incidents.silences import SilenceError, expire_silence, matched_by, set_silence, silence_list
 from alerts.models import Channel, Delivery, Incident, Silence
 from alerts.routing.matchers import parse_matchers
@@ -106,7 +106,7 @@ def test_what_failed_was_not_notified_and_resolved_alerts_are_kept_for_the_next_
     world = World(ROUTE)
     world.fire(0, "x")
     world.run(29)
-    flush_incident(Incident.objects.get().pk, at(30))
+    flush_incidents([Incident.objects.get().pk], at(30))
     Delivery.objects.update(state="failed")
     world.fire(100, "y")
     world.resolve(200, "x")

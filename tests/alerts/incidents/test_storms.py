@@ -1,6 +1,7 @@
 """Storms, dead channels, many workers and workers that die: one readable message per incident, and nothing is lost or
 sent twice."""
 
+import datetime as dt
 import json
 import os
 import signal
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
+from alerts.evaluation.schedule import evaluation_delay
 from alerts.incidents import collect as collecting
 from alerts.incidents.collect import flush_due
-from alerts.models import Channel, Delivery, Incident, Member
+from alerts.incidents.late import LATE
+from alerts.models import Channel, Delivery, Incident, Member, RuleGroup
 from alerts.notify.channels import create_channel
 from alerts.notify.claims import due_channels
 from alerts.notify.deliveries import send_channel
@@ -60,6 +63,59 @@ def test_the_statements_of_a_flush_do_not_grow_with_the_alerts(
     world.fire(0, *NAMES[:300], team="t")
     with django_assert_max_num_queries(16):
         assert flush_due(at(30)) == 1
+
+
+@pytest.mark.django_db
+def test_the_statements_of_a_flush_do_not_grow_with_the_incidents(
+    django_assert_max_num_queries: Callable[..., Any],
+) -> None:
+    world = World({**ROUTE, "group_by": ["name"]})
+    world.fire(0, *NAMES[:300])
+    with django_assert_max_num_queries(18):
+        assert flush_due(at(30)) == 300
+    assert Delivery.objects.filter(created_at=at(30)).count() == 300
+
+
+@pytest.mark.django_db
+def test_an_incident_that_cannot_be_flushed_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World({**ROUTE, "group_by": ["name"]})
+    world.fire(0, *NAMES[:5])
+    odd = Incident.objects.order_by("id")[2].pk
+    flushing = collecting.flush
+
+    def fail(group: Any, *rest: Any) -> Any:
+        if group.incident.pk == odd:
+            raise ZeroDivisionError
+        return flushing(group, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(collecting, "flush", fail)
+        assert flush_due(at(30)) == 4
+    assert f"incident {odd} could not be flushed" in caplog.text
+    assert flush_due(at(32)) == 1
+
+
+@pytest.mark.django_db
+def test_a_message_waits_for_rules_whose_evaluation_was_lost_but_not_for_long() -> None:
+    world = World(ROUTE)
+    group = RuleGroup.objects.filter(pk=world.rule.group_id)
+    world.fire(0, "x")
+    delay = evaluation_delay()
+    # The slot of half a minute ago should have been evaluated a second before the message is due.
+    group.update(interval_seconds=1, evaluated_until=at(28) - delay)
+    assert flush_due(at(30)) == 0
+    group.update(evaluated_until=at(30) - delay)
+    assert flush_due(at(31)) == 1
+    # What was due after the message's own time is not waited for.
+    assert Delivery.objects.get().created_at == at(31)
+    world.fire(40, "y")
+    due = Incident.objects.get().flush_at
+    assert due is not None
+    group.update(evaluated_until=at(200) - delay)
+    assert flush_due(due + LATE - dt.timedelta(seconds=1)) == 0
+    assert flush_due(due + LATE) == 1
 
 
 @pytest.mark.django_db
@@ -126,14 +182,14 @@ def test_a_worker_killed_in_the_middle_of_a_flush_loses_and_repeats_nothing(
 
     def save_and_die(*args: Any) -> None:
         saved(*args)
-        if Delivery.objects.count() == 5:
+        if Delivery.objects.count() == 12:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with monkeypatch.context() as patched:
         patched.setattr(collecting, "save_groups", save_and_die)
         in_a_process_that_dies(lambda: flush_due(at(30)))
-    assert Delivery.objects.count() == 4
-    assert flush_due(at(31)) == 8
+    assert Delivery.objects.count() == 0
+    assert flush_due(at(31)) == 12
     assert Delivery.objects.count() == 12
     assert len(due_channels(at(31))) == 1
 

@@ -100,17 +100,19 @@ def test_a_digest_names_the_worst_incidents_and_carries_every_alert(world: World
     assert message.key == f"digest-{Delivery.objects.values_list('digest', flat=True).distinct().get()}"
 
 
+@pytest.mark.long
 def test_a_storm_of_5000_incidents_is_one_message_in_a_few_statements(
     world: World, phone: Phone, django_assert_max_num_queries: Callable[..., Any]
 ) -> None:
     Channel.objects.update(rate_limit=1)
-    names = [f"host{number}" for number in range(300)]
+    names = [f"host{number}" for number in range(5000)]
     world.fire(0, *names)
     world.run(1)
     (channel,) = due_channels(at(1))
     with django_assert_max_num_queries(30):
         assert send_channel(channel, lambda: at(1)) == 1
-    assert phone.messages[0].title == "300 incidents: 300 firing"
+    assert phone.messages[0].title == "5,000 incidents: 5,000 firing"
+    assert len(phone.messages[0].description.splitlines()) == 11
     assert {line.labels["name"] for line in phone.messages[0].alerts} == set(names)
 
 
