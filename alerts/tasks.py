@@ -13,6 +13,7 @@ from alerts.models import Rule
 from alerts.notify import claims, pool, wake
 from alerts.oncall.escalate import escalate_due
 from alerts.rules.selectors import note_unmatched
+from alerts.runbooks.folder import read_configured_folder
 
 
 @shared_task
@@ -54,3 +55,9 @@ def forget() -> None:
 def match_selectors() -> None:
     """Look which selectors of rules match no series."""
     note_unmatched(Rule.objects.filter(enabled=True, external=False).select_related("workspace"))
+
+
+@shared_task
+def read_runbooks() -> None:
+    """Read the folder of runbooks, where there is one."""
+    read_configured_folder(timezone.now())

@@ -39,6 +39,7 @@ SCHEDULE: dict[str, tuple[str, float]] = {
     "send what waits": ("alerts.tasks.sweep", 10),
     "forget old alerts": ("alerts.tasks.forget", 3600),
     "match rules to series": ("alerts.tasks.match_selectors", 3600),
+    "read runbooks": ("alerts.tasks.read_runbooks", 300),
 }
 
 

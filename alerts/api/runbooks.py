@@ -10,11 +10,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts.models import Runbook, RunbookVersion
 from alerts.runbooks import edits
+from alerts.runbooks.folder import require_editable
 from core.accounts.ownership import sees
 from core.accounts.permissions import scope_of
 from core.api.owned import OwnedEditable, OwnedSerializer
@@ -97,6 +99,13 @@ class Runbooks(OwnedEditable[Any]):
     lookup_value_regex = "[-a-zA-Z0-9_]+"
     filterset_fields = ("slug",)
     ordering_fields = ("slug", "title")
+
+    def get_object(self) -> Any:
+        """One of them; what comes from a folder is changed there."""
+        found = super().get_object()
+        if self.request.method not in SAFE_METHODS:
+            require_editable(found)
+        return found
 
     def remove(self, instance: Runbook) -> None:
         """Remove it; its rules go on without one."""

@@ -14,8 +14,10 @@ from alerts.models import Runbook, RunbookVersion
 from alerts.pages.forms import RunbookForm
 from alerts.runbooks import edits
 from alerts.runbooks import html as runbook_html
+from alerts.runbooks.folder import FOLDER, is_from_folder, require_editable
 from core.accounts import ownership, permissions
 from core.api.editions import Outdated, editing
+from core.api.managed import file_of
 from core.ui.htmx import is_partial
 
 START = """## What this means
@@ -57,6 +59,7 @@ def find(
         raise Http404("No such runbook.") from None
     if to_change:
         ownership.changer_of(request.user).require(found.runbook.workspace_id)
+        require_editable(found.runbook)
     return found
 
 
@@ -66,11 +69,13 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """A runbook; `version` shows an older text."""
     number = request.GET.get("version", "")
     found = find(request, slug, int(number) if number.isdecimal() and len(number) < 9 else None)
+    file = file_of(found.runbook)
     context = {
         "found": found,
         "html": runbook_html.render(found.version.text),
         "is_newest": found.version.number == found.versions[0].number,
-        "may_operate": ownership.changer_of(request.user).may(found.runbook.workspace_id),
+        "may_operate": ownership.changer_of(request.user).may(found.runbook.workspace_id) and not is_from_folder(file),
+        "folder_file": file.removeprefix(FOLDER) if is_from_folder(file) else "",
     }
     return render(request, "alerts/runbook.html", context)
 

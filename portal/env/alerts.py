@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from portal.env.fields import setting
 
@@ -66,4 +67,10 @@ class Alerts:
     email_from: str = setting("llm-usage-portal@localhost", "Sender of email.", section="Alerts")
     outbound_private: bool = setting(
         False, "Allow notifications to private, loopback and link-local addresses.", section="Alerts"
+    )
+    runbooks_dir: Path | None = setting(
+        None,
+        "Folder of runbooks as Markdown files, such as a checkout of a git repository, that is read every 5 minutes. "
+        "They are the whole portal's, and are changed there. Empty: none.",
+        section="Alerts",
     )
