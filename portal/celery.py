@@ -21,7 +21,7 @@ VISIBILITY_SECONDS = 2 * TASK_SECONDS
 
 # Name of an entry: task, every how many seconds.
 SCHEDULE: dict[str, tuple[str, float]] = {
-    "heartbeat": ("portal.tasks.heartbeat", 10),
+    "heartbeat": ("portal.tasks.heartbeat", 15),
     "say that rules are evaluated": ("portal.tasks.say_alive", 60),
     "drain spool": ("usage.tasks.drain_spool", 5),
     "downsample rollups": ("usage.tasks.downsample", 30),
@@ -61,7 +61,9 @@ def broker(broker_url: str, database_url: str) -> dict[str, Any]:
         "conn_string": pgmq_parameters(database_url),
         "init_extension": False,  # our migration installs the SQL
         "visibility_timeout": VISIBILITY_SECONDS,
-        "wait_time_seconds": 0,  # a long poll of one queue would hold up the others
+        # There is one queue. Postgres itself looks into it again and again for this long, by one statement.
+        "wait_time_seconds": 2,
+        "poll_interval_ms": 400,
         "polling_interval": 0.2,
         "pool_size": 4,
         "pool_timeout": 5,
@@ -104,6 +106,7 @@ app.conf.update(
     broker(settings.PORTAL.broker_url, settings.DATABASE_URL),
     timezone="UTC",
     beat_schedule=beat_schedule(),
+    beat_scheduler="portal.beat:AskingScheduler",
     beat_schedule_filename=str(settings.PORTAL.data_dir / "beat-schedule"),
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
@@ -117,6 +120,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_max_tasks_per_child=1000,
     worker_concurrency=settings.PORTAL.worker_concurrency,
+    worker_autoscaler="portal.run.autoscale:PatientAutoscaler",
     worker_enable_remote_control=False,
     worker_send_task_events=False,
 )

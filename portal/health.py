@@ -24,7 +24,7 @@ from core.pg.breaker import breaker
 from portal.models import Heartbeat
 from usage.ingest import spool
 
-# The heartbeat task runs every 10 s; a worker that is busy or restarted misses a few.
+# The heartbeat task runs every 15 s; a worker that is busy or restarted misses a few.
 HEARTBEAT_GAP = timedelta(seconds=60)
 SPOOL_ROOM = 1024 * 1024
 # Postgres must answer within this time, so that a probe is answered within 2 s also while Postgres hangs.

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from alerts.alertmanager.parse import PostedAlert
 from alerts.incidents.collect import collect
@@ -48,11 +49,16 @@ def take_alerts(posted: Iterable[PostedAlert], now: dt.datetime) -> None:
         _flip(created, ended, now)
 
 
+def over(now: dt.datetime) -> QuerySet[Alert]:
+    """The alerts whose end has passed without a word."""
+    return Alert.objects.filter(state=State.FIRING, expires_at__lte=now)
+
+
 def expire_alerts(now: dt.datetime) -> int:
     """End the alerts whose end has passed without a word; how many."""
     with transaction.atomic():
-        over = Alert.objects.filter(state=State.FIRING, expires_at__lte=now).select_related("rule")
-        ended = list(over.select_for_update(of=["self"], skip_locked=True).order_by("pk")[:EXPIRED_AT_ONCE])
+        due = over(now).select_related("rule")
+        ended = list(due.select_for_update(of=["self"], skip_locked=True).order_by("pk")[:EXPIRED_AT_ONCE])
         for alert in ended:
             alert.ended_at = alert.expires_at
         _flip([], ended, now)

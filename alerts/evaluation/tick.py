@@ -49,16 +49,21 @@ def tick(now: dt.datetime, source: promql.Source, of_workspace: SourceOf = works
 
     `source` is what the portal's rules read, `of_workspace` gives what those of a workspace read.
     """
+    due = due_groups(now)
+    ordered = in_order([*due.items()]) if due else []
+    return evaluate_groups([(group_id, is_slow(due[group_id])) for group_id in ordered], now, source, of_workspace)
+
+
+def due_groups(now: dt.datetime) -> dict[int, float | None]:
+    """The ids of the groups that are due, the longest waiting first, each with the seconds it took last."""
     # The rule that stands for alerts that others send has nothing to be evaluated.
     own = RuleGroup.objects.exclude(rules__external=True).order_by("evaluated_until", "pk")
     groups = own.values_list("pk", "name", "interval_seconds", "evaluated_until", "last_duration_seconds")
-    due = {
+    return {
         group_id: seconds
         for group_id, name, interval, until, seconds in groups
         if due_slots(interval, until, now, shift_of(name, interval)).due
     }
-    ordered = in_order([*due.items()]) if due else []
-    return evaluate_groups([(group_id, is_slow(due[group_id])) for group_id in ordered], now, source, of_workspace)
 
 
 def evaluate_groups(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Value, prefetch_related_objects
+from django.db.models import QuerySet, Value, prefetch_related_objects
 from django.db.models.functions import Coalesce, Least
 
 from alerts.incidents.flush import Group, flush, read_entries, set_flips
@@ -101,9 +101,14 @@ def _is_news(flip: Flip) -> bool:
     return flip.to_state != State.PENDING and not (flip.to_state == State.FIRING and flip.alert.rule.shadow)
 
 
+def to_flush(now: dt.datetime) -> QuerySet[Incident]:
+    """The incidents whose time has come."""
+    return Incident.objects.filter(closed_at=None, flush_at__lte=now)
+
+
 def flush_due(now: dt.datetime) -> int:
     """Flush the incidents whose time has come, many in one transaction; how many. One that fails holds up no other."""
-    due = Incident.objects.filter(closed_at=None, flush_at__lte=now).order_by("flush_at", "id")
+    due = to_flush(now).order_by("flush_at", "id")
     found = dict(due.values_list("pk", "flush_at")[:BATCH])
     waiting = waiting_for_rules(found, now)
     wanted = [incident_id for incident_id in found if incident_id not in waiting]

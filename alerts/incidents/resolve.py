@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from alerts.incidents.collect import collect, groups_of
 from alerts.incidents.flush import endings
@@ -47,11 +48,16 @@ def resolve(incident: Incident, outcome: str, *, by: Actor, now: dt.datetime) ->
     return True
 
 
+def to_reopen(now: dt.datetime) -> QuerySet[Member]:
+    """Alerts that still fire an hour after their incident was resolved by hand, and are in no other."""
+    resolved = Member.objects.filter(incident__resolved_at__lte=now - REOPENED_AFTER, alert__state=State.FIRING)
+    return resolved.exclude(alert__in=Member.objects.filter(done=False).values("alert"))
+
+
 def reopen_due(now: dt.datetime) -> int:
     """Bring what still fires an hour after its incident was resolved by hand into a new incident; how many alerts."""
     with transaction.atomic():
-        resolved = Member.objects.filter(incident__resolved_at__lte=now - REOPENED_AFTER, alert__state=State.FIRING)
-        left = resolved.exclude(alert__in=Member.objects.filter(done=False).values("alert")).values("alert")
+        left = to_reopen(now).values("alert")
         firing = Flip.objects.filter(alert__in=left, to_state=State.FIRING).select_related("alert__rule")
         flips = list(firing.order_by("alert_id", "-id").distinct("alert_id")[:BATCH])
         if flips:

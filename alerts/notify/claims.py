@@ -57,7 +57,7 @@ class Claimed:
 
 def due_channels(now: dt.datetime) -> list[int]:
     """Channels that have something to send."""
-    return sorted(set(_due(now).values_list("channel_id", flat=True)))
+    return sorted(set(due(now).values_list("channel_id", flat=True)))
 
 
 def claim(channel_id: int, now: dt.datetime, most: int = 1) -> Claimed | None:
@@ -88,7 +88,7 @@ def rest(deliveries: QuerySet[Delivery], until: dt.datetime) -> None:
     deliveries.filter(state=Delivery.State.PENDING, next_attempt_at__lt=until).update(next_attempt_at=until)
 
 
-def _due(now: dt.datetime) -> QuerySet[Delivery]:
+def due(now: dt.datetime) -> QuerySet[Delivery]:
     """Deliveries to try now. A message of an incident waits until the earlier ones of
     that incident to that channel are done."""
     before = Delivery.objects.filter(
@@ -105,11 +105,11 @@ def _due(now: dt.datetime) -> QuerySet[Delivery]:
 def _next(channel: Channel, now: dt.datetime, most: int) -> Q | None:
     """Which deliveries come next; None when nothing may be sent. Where the channel takes only so many messages it is
     one, or a digest."""
-    due = _due(now).filter(channel=channel).order_by("next_attempt_at", "id").values_list("pk", "digest")
+    waiting = due(now).filter(channel=channel).order_by("next_attempt_at", "id").values_list("pk", "digest")
     limited = channel.rate_limit is not None
     # A digest that was begun has its place among what the channel takes.
-    begun = due.filter(digest__isnull=False).first() if limited else None
-    found = [begun] if begun else list(due[: 1 if limited else most])
+    begun = waiting.filter(digest__isnull=False).first() if limited else None
+    found = [begun] if begun else list(waiting[: 1 if limited else most])
     if not found:
         return None
     digest = found[0][1]

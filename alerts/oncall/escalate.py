@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from django.contrib.auth.models import User
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 
 from alerts.incidents.flush import Group, set_flips
 from alerts.incidents.late import waiting_for_rules
@@ -65,13 +65,22 @@ def start_escalations(groups: Iterable[Group], now: dt.datetime) -> None:
     )
 
 
+def lapsed(now: dt.datetime) -> QuerySet[Incident]:
+    """Incidents that were acknowledged for long enough."""
+    return Incident.objects.filter(closed_at=None, acknowledged_until__lte=now)
+
+
+def to_escalate(now: dt.datetime) -> QuerySet[Escalation]:
+    """Escalations whose next step is due."""
+    return Escalation.objects.filter(next_at__lte=now)
+
+
 def escalate_due(now: dt.datetime) -> int:
     """Give back what was acknowledged for long enough, then take the steps that are due; how many. One that fails is
     tried again soon, and holds up no other."""
-    lapsed = Incident.objects.filter(closed_at=None, acknowledged_until__lte=now).values_list("pk", flat=True)
-    for incident_id in list(lapsed.order_by("pk")[:BATCH]):
+    for incident_id in list(lapsed(now).values_list("pk", flat=True).order_by("pk")[:BATCH]):
         lapse(incident_id, now)
-    due = Escalation.objects.filter(next_at__lte=now).order_by("next_at", "id")
+    due = to_escalate(now).order_by("next_at", "id")
     rows = list(due.values_list("pk", "incident_id", "next_at")[:BATCH])
     waiting = waiting_for_rules({incident_id: next_at for _, incident_id, next_at in rows}, now)
     return sum(_escalate_or_look_again(pk, one, now) for pk, one, _ in rows if one not in waiting)

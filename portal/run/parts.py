@@ -94,7 +94,13 @@ def worker(config: Config) -> None:
     warnings.filterwarnings("ignore", "You're running the worker with superuser")
     # They look at every page, at every start; the tests have run them.
     os.environ["CELERY_SKIP_CHECKS"] = "true"
-    one = app.Worker(loglevel=logging.WARNING, quiet=True, without_gossip=True, without_mingle=True)
+    one = app.Worker(
+        loglevel=logging.WARNING,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        autoscale=(config.worker_concurrency, 1),
+    )
     one.start()
     sys.exit(one.exitcode)
 

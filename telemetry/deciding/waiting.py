@@ -38,11 +38,22 @@ def put(request: Header, given: Calls) -> None:
     prepared(_PUT, [request.receipt, msgspec.json.encode(header) + b"\n" + calls.encode(given)])
 
 
+_IS_ANY = """
+SELECT EXISTS (SELECT FROM telemetry_waiting WHERE since <= clock_timestamp() - make_interval(secs => %s))
+"""
 _NEXT = """
 SELECT receipt, data, extract(epoch FROM clock_timestamp() - since)::float8 FROM telemetry_waiting
 WHERE since <= clock_timestamp() - make_interval(secs => %s) AND receipt <> ALL (%s)
 ORDER BY since LIMIT 1
 """
+
+
+def is_any(wait: float) -> bool:
+    """Whether anything has waited for `wait` seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute(_IS_ANY, [wait])
+        found = cursor.fetchone()
+    return bool(found and found[0])
 
 
 def find_next(wait: float, without: set[uuid.UUID]) -> Waiting | None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from core.accounts.keys import Caller, create_key
@@ -60,6 +61,11 @@ def stop(now: datetime) -> bool:
         DemoTraffic.objects.filter(pk=traffic.pk).update(ends_at=now)
         record("stopped", traffic, workspace=SLUG)
     return True
+
+
+def to_send(now: datetime) -> QuerySet[DemoTraffic]:
+    """Traffic of which something has not been sent yet."""
+    return DemoTraffic.objects.filter(sent_until__lt=now).filter(sent_until__lt=F("ends_at"))
 
 
 def send_due(now: datetime) -> int:

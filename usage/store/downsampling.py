@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import Q, QuerySet
 
 from core.pg.locks import AdvisoryLock
 from core.pg.partitions import ensure
 from usage.catalog.grains import COARSE, FINE, MIDDLE, Grain
+from usage.models import DirtyBucket
 from usage.store import chunks, partitions, watermark
 
 LOCK = AdvisoryLock(7_310_004)
@@ -31,6 +33,11 @@ JOIN {{of}} ON bucket >= start AND bucket < start + %(width)s::interval AND buck
 GROUP BY 1, 2
 ON CONFLICT (bucket, dimension_id) DO UPDATE SET measures = excluded.measures
 """  # noqa: S608 - only names of our own; values are parameters
+
+
+def to_claim(now: datetime) -> QuerySet[DirtyBucket]:
+    """Buckets that changed and are over, and what a task that ended has claimed."""
+    return DirtyBucket.objects.filter(Q(claimed=True) | Q(bucket__lte=now - timedelta(seconds=MIDDLE.seconds)))
 
 
 def claim(before: datetime) -> None:
