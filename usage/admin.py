@@ -18,6 +18,7 @@ from usage.models import (
     Dimension,
     DirtyBucket,
     GaugeSample,
+    LabelRule,
     Mark,
     MissingUsage,
     Price,
@@ -146,6 +147,13 @@ class BudgetAdmin(AuditedAdmin):
 
     list_display = ("team", "limit_usd", "period")
     list_editable = ("limit_usd", "period")
+
+
+@admin.register(LabelRule)
+class LabelRuleAdmin(AuditedAdmin):
+    """What becomes of the values of labels."""
+
+    list_display = ("kind", "label", "regex", "action", "workspace")
 
 
 @admin.register(Mark)

@@ -17,8 +17,9 @@ from django.utils import timezone
 from core.accounts.models import ApiKey, Owned, Workspace
 from usage.catalog.grains import COARSE, FINE, MIDDLE
 from usage.marks.models import Mark
+from usage.relabelling.models import LabelRule
 
-__all__ = ["Mark"]
+__all__ = ["LabelRule", "Mark"]
 
 
 class Dimension(models.Model):

@@ -6,6 +6,7 @@ from usage.boards import cost_views
 from usage.boards import views as board_views
 from usage.ingest import views as ingest_views
 from usage.pages import ingestion, keys, prices
+from usage.relabelling import pages as label_rules
 from usage.samples import views as demo_views
 
 urlpatterns = [
@@ -28,6 +29,9 @@ urlpatterns = [
     path("ingestion/dead-letters/<int:letter_id>/", ingestion.dead_letter, name="dead-letter"),
     path("ingestion/dead-letters/<int:letter_id>/replay", ingestion.replay, name="dead-letter-replay"),
     path("ingestion/dead-letters/<int:letter_id>/discard/", ingestion.discard_letter, name="dead-letter-discard"),
+    path("ingestion/labels/", label_rules.save, name="label-rule-new"),
+    path("ingestion/labels/<int:label_rule_id>/", label_rules.save, name="label-rule"),
+    path("ingestion/labels/<int:label_rule_id>/delete/", label_rules.delete, name="label-rule-delete"),
     path("keys/", keys.page, name="keys"),
     path("keys/new/", keys.new, name="key-new"),
     path("keys/<int:key_id>/revoke/", keys.revoke, name="key-revoke"),

@@ -12,6 +12,7 @@ from portal.people import api as people
 from telemetry.api import logs, saved_views, traces
 from usage.api import boards, money, received
 from usage.marks import api as marks
+from usage.relabelling import api as relabelling
 
 # `rules` and `alerts` are taken by the Prometheus API, hence these resources' longer names.
 RESOURCES: dict[str, type[ViewSetMixin]] = {
@@ -34,6 +35,7 @@ RESOURCES: dict[str, type[ViewSetMixin]] = {
     "budgets": money.Budgets,
     "costs": money.Costs,
     "marks": marks.Marks,
+    "label-rules": relabelling.LabelRules,
     "boards": boards.Boards,
     "coverage": boards.Coverage,
     "tools": boards.Tools,

@@ -102,6 +102,7 @@ def pages(people: People) -> list[Page]:
         "board_id": "coverage",
         "panel_id": "coverage",
         "budget_id": places["budgets"],
+        "label_rule_id": places["label-rules"],
         "receipt_id": places["receipts"],
         "letter_id": places["dead-letters"],
         "key_id": places["keys"],

@@ -29,6 +29,7 @@ from usage.pages import ingestion_queries, receipts_figure
 from usage.pages.forms import ReceiptForm
 from usage.pages.ingestion_queries import ReceiptFilter
 from usage.pages.label_growth import LabelGrowth, label_growth
+from usage.relabelling.pages import rules_seen
 
 
 def wanted_of(scope: permissions.Scope, time_range: ranges.TimeRange) -> ReceiptFilter:
@@ -64,6 +65,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "rejected": sum(sums.rejected),
         "spool": ingestion_queries.spooled(),
         "letters": Paginator(ingestion_queries.dead_letters(scope.slugs), 20).get_page(request.GET.get("letters")),
+        "label_rules": rules_seen(scope),
         "label_sets": [(one, growth_of(one, scope)) for one in ingestion_queries.label_sets()],
         "base_url": settings.PORTAL.public_url,
         "may_operate": permissions.may_operate(request.user),

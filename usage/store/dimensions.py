@@ -7,7 +7,7 @@ clients choose.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,6 +19,7 @@ from core.pg.locks import AdvisoryLock
 from core.process_cache import ProcessCache
 from usage.catalog import KINDS, OVERFLOW
 from usage.records.columns import DimensionKey
+from usage.relabelling.applying import Relabel, relabelled, rules
 
 LOCK = AdvisoryLock(7_310_002)
 
@@ -33,6 +34,14 @@ class Interned:
     overflow: bool
 
 
+@dataclass
+class Applied:
+    """The rules of labels under which the known ids were found."""
+
+    rules: Sequence[Relabel] = ()
+
+
+_applied = Applied()
 # Bounded, since there is no end of label sets past the bound of their kind.
 _known: ProcessCache[DimensionKey, Interned] = ProcessCache(200_000)
 
@@ -65,13 +74,24 @@ def overflow_key(key: DimensionKey) -> DimensionKey:
 
 
 def intern(first: Mapping[DimensionKey, float]) -> dict[DimensionKey, Interned]:
-    """The dimensions of the keys of `first`, made where they are new; its values are their first buckets in this batch
-    (epoch seconds)."""
+    """The dimensions of the keys of `first` under the rules of labels, made where they are new; its values are their
+    first buckets in this batch (epoch seconds)."""
+    applied = rules.current()
+    if applied != _applied.rules:
+        _applied.rules = applied
+        _known.forget()
     known = _known.known(first)
     missing = {key: at for key, at in first.items() if key not in known}
     if missing:
-        learned = _learn(missing)
+        under = {key: relabelled(key, applied) for key in missing}
+        first_of: dict[DimensionKey, float] = {}
+        for key, at in missing.items():
+            first_of[under[key]] = min(at, first_of.get(under[key], at))
+        made = _learn(first_of)
+        learned = {key: made[under[key]] for key in missing}
         _known.keep(learned)
+        if _applied.rules != applied:
+            _known.forget()  # another thread has seen other rules meanwhile
         known |= learned
     return known
 

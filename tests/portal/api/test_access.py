@@ -37,6 +37,7 @@ OWNED = {
     "invitations",
     "traces",
     "saved-views",
+    "label-rules",
     "marks",
 }
 # Who lets people in: admins of the workspace, and who administers the portal.

@@ -58,6 +58,7 @@ EDITS = {
     "runbooks": ({"text": "Do."}, {"text": "Do not."}),
     "prices": ({"input_usd": 3}, {"input_usd": 4}),
     "budgets": ({"limit_usd": 20}, {"limit_usd": 30}),
+    "label-rules": ({"kind": "tool_call", "label": "tool_name", "keep": 3}, {"action": "characters"}),
     "marks": ({"title": "checkout 2.14.1"}, {"title": "checkout 2.14.2"}),
     "saved-views": ({"query": "q=slow"}, {"query": "q=fast"}),
 }

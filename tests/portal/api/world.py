@@ -24,7 +24,7 @@ from core.accounts.keys import create_key, revoke_key
 from core.accounts.models import Membership, Workspace
 from telemetry.models import SavedView
 from tests.people import People
-from usage.models import Budget, DeadLetter, Dimension, Mark, Price
+from usage.models import Budget, DeadLetter, Dimension, LabelRule, Mark, Price
 
 AT = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 LATER = datetime(2096, 3, 2, 10, 0, tzinfo=UTC)
@@ -160,6 +160,7 @@ def make_world(people: People) -> World:
             ).pk,
             "budgets": Budget.objects.create(team="payments", limit_usd=10, workspace=ours).pk,
             "marks": Mark.objects.create(at=AT, title="checkout 2.14.0", workspace=ours).pk,
+            "label-rules": LabelRule.objects.create(kind="llm_call", label="model", action="drop", workspace=ours).pk,
             "dead-letters": letter.pk,
             "workspaces": people.production.slug,
             "members": Membership.objects.get(user=people.teammate).pk,
