@@ -18,6 +18,7 @@ from alerts.oncall.models import Escalation, EscalationPolicy, Override, Rotatio
 from alerts.recording.models import RecordedSeries, RecordedSlot
 from alerts.rules.models import BoundModel, FiledModel, JudgedModel, RuleGroup, Severity, WithoutData
 from alerts.runbooks.models import Runbook, RunbookVersion
+from alerts.silencing.models import RecurringSilence
 from core.accounts.holder import Actor, user_of
 from core.accounts.models import Owned
 
@@ -31,6 +32,7 @@ __all__ = [
     "Override",
     "RecordedSeries",
     "RecordedSlot",
+    "RecurringSilence",
     "Rotation",
     "RoutingVersion",
     "RuleGroup",

@@ -14,6 +14,8 @@ from alerts.notify import claims, pool, wake
 from alerts.oncall.escalate import escalate_due
 from alerts.rules.selectors import note_unmatched
 from alerts.runbooks.folder import read_configured_folder
+from alerts.silencing.notices import notify_of_ends
+from alerts.silencing.recurring import make_due_silences
 
 
 @shared_task
@@ -30,6 +32,13 @@ def flush() -> None:
     flush_due(timezone.now())
     escalate_due(timezone.now())
     reopen_due(timezone.now())
+
+
+@shared_task
+def plan_silences() -> None:
+    """Make the next silences of those that recur, and notify of those that end soon."""
+    make_due_silences(timezone.now())
+    notify_of_ends(timezone.now())
 
 
 @shared_task

@@ -6,7 +6,7 @@ from alerts.pages import runbooks
 from alerts.pages.alerts import alerts
 from alerts.pages.channels import channels, message_templates
 from alerts.pages.incidents import act, incidents
-from alerts.pages.routing import notifications, silences
+from alerts.pages.routing import notifications, recurring_silences, silences
 from alerts.pages.rules import comparison, groups, noise, rule_files, rules
 
 urlpatterns = [
@@ -64,6 +64,8 @@ urlpatterns = [
     path("on-call/", include("alerts.oncall.urls")),
     path("silences/", silences.page, name="silences"),
     path("silences/new/", silences.new, name="silence-new"),
+    path("silences/recurring/new/", recurring_silences.new, name="recurring-silence-new"),
+    path("silences/recurring/<int:recurring_id>/remove", recurring_silences.remove, name="recurring-silence-remove"),
     path("silences/<uuid:silence_id>/expire", silences.expire, name="silence-expire"),
     path("silences/<uuid:silence_id>/extend", silences.extend, name="silence-extend"),
     path("runbooks/", runbooks.page, name="runbooks"),

@@ -29,6 +29,7 @@ from alerts.notify.acknowledge import may_acknowledge
 from alerts.oncall.schedules import eligible
 from alerts.queries import runbook_detail
 from alerts.routing.matchers import MatcherError, Matchers, parse_matchers, written
+from core.accounts.holder import user_of
 from core.accounts.models import Workspace
 from core.accounts.ownership import all_or, changer_of
 from core.api.errors import Conflict
@@ -302,8 +303,8 @@ class SilenceSerializer(serializers.ModelSerializer[Silence]):
 
     class Meta:
         model = Silence
-        fields = ("id", "matchers", "starts_at", "ends_at", "comment", "created_by", "created_at", "state")
-        read_only_fields = ("created_by", "created_at")
+        fields = ("id", "matchers", "starts_at", "ends_at", "comment", "created_by", "created_at", "recurring", "state")
+        read_only_fields = ("created_by", "created_at", "recurring")
 
     def get_state(self, silence: Silence) -> str:
         """Now."""
@@ -363,6 +364,7 @@ class Silences(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.CreateMo
                 comment=given["comment"],
                 now=now,
                 silence_id=silence.pk if silence else None,
+                author=user_of(self.actor),
             )
         except silences.SilenceError as error:
             raise ValidationError(str(error)) from error

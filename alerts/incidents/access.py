@@ -4,13 +4,17 @@ workspace's alerts."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
 
 from alerts.incidents.models import Silence
 from alerts.routing.matchers import Matchers
+from alerts.silencing.models import RecurringSilence
 from core.accounts.models import Workspace
 from core.accounts.ownership import Changer
+
+S = TypeVar("S", Silence, RecurringSilence)
 
 
 def workspace_of(matchers: Matchers) -> str | None:
@@ -30,7 +34,7 @@ def require_silence(changer: Changer, matchers: Matchers) -> None:
         )
 
 
-def visible_silences(silences: Iterable[Silence], workspaces: Collection[str] | None) -> list[Silence]:
+def visible_silences(silences: Iterable[S], workspaces: Collection[str] | None) -> list[S]:
     """Those that a reader of these workspaces (None: all) may see: of one of them, or of all alerts."""
     if workspaces is None:
         return list(silences)

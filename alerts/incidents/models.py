@@ -33,7 +33,10 @@ class RoutingVersion(models.Model):
 
 
 class Silence(models.Model):
-    """Alerts that match all its matchers are not notified from its start to its end (exclusive)."""
+    """Alerts that match all its matchers are not notified from its start to its end (exclusive).
+
+    `author` gets a notice before it ends. `occurs_at` is the start of the window of `recurring` that it is.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     matchers = models.JSONField(help_text="[[name, operator, value], …]")
@@ -43,10 +46,22 @@ class Silence(models.Model):
     comment = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    notice_claimed_at = models.DateTimeField(null=True, blank=True)
+    notice_sent_at = models.DateTimeField(null=True, blank=True)
+    recurring = models.ForeignKey(
+        "alerts.RecurringSilence", null=True, blank=True, on_delete=models.SET_NULL, related_name="silences"
+    )
+    occurs_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         app_label = "alerts"
         ordering: ClassVar[list[str]] = ["ends_at", "id"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["recurring", "occurs_at"], name="silence_of_window_once")
+        ]
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["ends_at"], name="silence_end")]
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from alerts.incidents.collect import look_again, look_for
@@ -43,9 +44,13 @@ def set_silence(
     comment: str,
     now: dt.datetime,
     silence_id: uuid.UUID | None = None,
+    author: User | None = None,
 ) -> Silence:
-    """A new silence, or a changed one. Changing what has begun beyond its comment and end, or what has expired, expires
-    it and makes a new one, as Alertmanager does. A start in the past is now."""
+    """A new silence, or a changed one; `author` is notified before it ends.
+
+    Changing what has begun beyond its comment and end, or what has expired, expires it and makes a new one, as
+    Alertmanager does. A start in the past is now.
+    """
     _check(matchers, starts_at, ends_at, created_by, now)
     entries = [[matcher.name, matcher.op, matcher.value] for matcher in matchers]
     with transaction.atomic():
@@ -53,7 +58,10 @@ def set_silence(
         if silence_id and old is None:
             raise SilenceError(f"silence {silence_id} not found")
         if old is not None and _can_update(old, entries, starts_at, now):
+            if old.ends_at != ends_at:
+                old.notice_claimed_at = old.notice_sent_at = None
             old.matchers, old.ends_at, old.comment, old.created_by = entries, ends_at, comment, created_by
+            old.author = author or old.author
             if old.state(now) == "pending":
                 old.starts_at = max(starts_at, now)
             old.save()
@@ -68,6 +76,7 @@ def set_silence(
                 created_by=created_by,
                 comment=comment,
                 created_at=now,
+                author=author or (old.author if old else None),
             )
         record("created" if silence is not old else "changed", silence, after=snapshot(silence, AUDITED))
         look_again(now)
@@ -120,11 +129,16 @@ def matched_by_silences(
     return matched_by_each([matchers_of(silence) for silence in silences], since, workspaces)
 
 
-def _check(matchers: Matchers, starts_at: dt.datetime, ends_at: dt.datetime, created_by: str, now: dt.datetime) -> None:
+def check_matchers(matchers: Matchers) -> None:
+    """Raises SilenceError where they would silence everything."""
     if not matchers:
         raise SilenceError("at least one matcher required")
     if all(matcher.matches({}) for matcher in matchers):
         raise SilenceError("at least one matcher must not match the empty string")
+
+
+def _check(matchers: Matchers, starts_at: dt.datetime, ends_at: dt.datetime, created_by: str, now: dt.datetime) -> None:
+    check_matchers(matchers)
     if ends_at <= starts_at:
         raise SilenceError("end time must be after start time")
     if ends_at <= now:

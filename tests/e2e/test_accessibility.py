@@ -50,6 +50,7 @@ PATHS = (
     "/act/{token}/",
     "/silences/",
     "/silences/new/?matchers=alertname=~High.*",
+    "/silences/recurring/new/",
     "/channels/",
     "/channels/new/slack/",
     "/runbooks/",

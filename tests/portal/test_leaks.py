@@ -122,6 +122,7 @@ def pages(people: People) -> list[Page]:
         "delivery_id": places["deliveries"],
         "incident_id": places["incidents"],
         "silence_id": places["silences"],
+        "recurring_id": places["recurring-silences"],
         "schedule_id": schedule.pk,
         "rotation_id": rotation.pk,
         "override_id": override.pk,

@@ -75,7 +75,8 @@ class TraceLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One flip as a notification. `state` is firing, resolved or test; times are aware; links are absolute or empty.
+    """One flip as a notification. `state` is firing or resolved, or test or notice, which are about no alert and have
+    but a title, a description and a link. Times are aware; links are absolute or empty.
 
     `evidence` are lines of name and text: who is behind it, what was changed before, when it fired before.
     `act_url` is where its reader may acknowledge or snooze, `act_token` what a button sends for that.
@@ -110,6 +111,16 @@ class Message:
     reference: str = ""
     act_url: str = ""
     act_token: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is about no alert."""
+        return self.state in ("test", "notice")
+
+    @property
+    def place(self) -> str:
+        """What the page is called that a message about no alert leads to."""
+        return "Silences" if self.state == "notice" else "Channels"
 
 
 class Transport(Protocol):

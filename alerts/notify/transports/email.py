@@ -26,7 +26,7 @@ FIELDS: tuple[Field, ...] = (Field("to", "Recipients", "Addresses, separated by 
 SECONDS, SECONDS_IN_ALL = 10, 40
 RECIPIENTS = 50
 SUBJECT = 200
-COLOURS = {"resolved": "#1a8a5a", "test": "#566172", "critical": "#c9302c", "warning": "#b26a00"}
+COLOURS = {"resolved": "#1a8a5a", "test": "#566172", "notice": "#566172", "critical": "#c9302c", "warning": "#b26a00"}
 PORTS = {"smtp": 25, "smtps": 465}
 
 
@@ -186,7 +186,9 @@ def build(message: Message, to: list[str], sender: str) -> EmailMessage:
 
 def subject(message: Message) -> str:
     """State or severity, then the title, on one line."""
-    lead = {"resolved": "Resolved", "test": "Test"}.get(message.state, message.severity.capitalize())
+    lead = {"resolved": "Resolved", "test": "Test", "notice": "Notice"}.get(
+        message.state, message.severity.capitalize()
+    )
     return one_line(f"[{lead}] {message.title}")[:SUBJECT]
 
 

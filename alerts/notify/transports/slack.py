@@ -88,7 +88,7 @@ def headline(message: Message) -> str:
     title = " ".join(message.title.split()) or message.alertname.strip() or UNNAMED
     if message.state == "resolved":
         return f"✅ Resolved: {title}"
-    if message.state == "test":
+    if message.is_plain:
         return title
     return f"{ICONS.get(message.severity, '🔵')} {message.severity.capitalize()}: {title}"
 
@@ -97,7 +97,7 @@ def colour(message: Message) -> str:
     """The bar beside the message."""
     if message.state == "resolved":
         return RESOLVED
-    return TEST if message.state == "test" else COLOURS.get(message.severity, COLOURS["info"])
+    return TEST if message.is_plain else COLOURS.get(message.severity, COLOURS["info"])
 
 
 def section(text: str) -> SectionBlock:
@@ -123,7 +123,7 @@ def cut(text: str, limit: int) -> str:
 
 def _facts(message: Message) -> list[str]:
     """Value against threshold, since when, until when."""
-    if message.state == "test":
+    if message.is_plain:
         return []
     facts = []
     if message.value:
@@ -172,8 +172,8 @@ def _links(message: Message, buttons: bool) -> list[ButtonElement]:
         ("Chart and rule", message.rule_url),
         ("Runbook", message.runbook_url),
     ]
-    if message.state == "test":
-        links = [("Channels", message.alert_url)]
+    if message.is_plain:
+        links = [(message.place, message.alert_url)]
     return [
         ButtonElement(text=text, url=url, action_id=f"open-{number}")
         for number, (text, url) in enumerate((text, url) for text, url in links if url)

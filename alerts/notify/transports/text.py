@@ -16,12 +16,12 @@ def headline(message: Message) -> str:
     title = " ".join(message.title.split()) or message.alertname or "Alert without a name"
     if message.state == "resolved":
         return f"Resolved: {title}"
-    return title if message.state == "test" else f"{message.severity.capitalize()}: {title}"
+    return title if message.is_plain else f"{message.severity.capitalize()}: {title}"
 
 
 def facts(message: Message) -> list[tuple[str, str]]:
     """Value, threshold, times and labels, as name and text; empty ones are left out."""
-    if message.state == "test":
+    if message.is_plain:
         return []
     found = [
         ("Value", message.value),
@@ -36,8 +36,8 @@ def facts(message: Message) -> list[tuple[str, str]]:
 
 def links(message: Message) -> list[tuple[str, str]]:
     """Where to look: a word and its URL."""
-    if message.state == "test":
-        return [("Channels", message.alert_url)]
+    if message.is_plain:
+        return [(message.place, message.alert_url)]
     found = [
         ("Alert", message.alert_url),
         (ACT, message.act_url),

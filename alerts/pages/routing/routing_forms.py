@@ -8,8 +8,11 @@ from typing import Any
 from django import forms
 from django.utils.safestring import mark_safe
 
+from alerts.oncall.forms import WEEKDAYS
 from alerts.routing.configuration import BYTES
 from alerts.routing.matchers import MatcherError, Matchers, parse_matchers
+from alerts.silencing.recurring import make_weekly
+from alerts.silencing.weekly import Weekly
 
 EXTEND = dt.timedelta(hours=2)
 SPANS = (("1", "1 hour"), ("2", "2 hours"), ("8", "8 hours"), ("24", "a day"), ("72", "3 days"), ("168", "a week"))
@@ -44,6 +47,37 @@ class SilenceForm(forms.Form):
     def span(self) -> dt.timedelta:
         """How long it lasts."""
         return dt.timedelta(hours=int(self.cleaned_data["hours"]))
+
+
+class RecurringSilenceForm(forms.Form):
+    """What, in which windows of every week, and why."""
+
+    matchers = MatchersField(
+        max_length=4000,
+        help_text="As of a silence: all of them must match.",
+        widget=forms.TextInput(attrs={"class": "mono", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    weekdays = forms.TypedMultipleChoiceField(
+        choices=WEEKDAYS, coerce=int, widget=forms.CheckboxSelectMultiple, label="Begins on"
+    )
+    begins = forms.TimeField(label="From", widget=forms.TimeInput(attrs={"type": "time"}))
+    ends = forms.TimeField(
+        label="To", widget=forms.TimeInput(attrs={"type": "time"}), help_text="Not later than its start: the next day."
+    )
+    time_zone = forms.CharField(
+        max_length=64, initial="UTC", help_text="Such as Europe/Berlin: it keeps its hours on the clocks there."
+    )
+    last_day = forms.DateField(
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="Empty: it comes again until somebody removes it.",
+    )
+    comment = forms.CharField(max_length=1000, label="Why", widget=forms.TextInput)
+
+    def weekly(self) -> Weekly:
+        """When it holds. SilenceError says what is wrong."""
+        given = self.cleaned_data
+        return make_weekly(given["weekdays"], given["begins"], given["ends"], given["time_zone"], given["last_day"])
 
 
 class RoutingForm(forms.Form):

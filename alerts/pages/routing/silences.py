@@ -16,9 +16,11 @@ from alerts.incidents import silences
 from alerts.incidents.access import require_silence, visible_silences
 from alerts.incidents.models import Silence
 from alerts.incidents.muting import matchers_of
+from alerts.pages.routing.recurring_silences import recurring_rows
 from alerts.pages.routing.routing_forms import EXTEND, SilenceForm
 from alerts.routing.matchers import MatcherError, parse_matchers
 from core.accounts import permissions
+from core.accounts.holder import user_of
 from core.accounts.ownership import changer_of
 
 BEFORE = dt.timedelta(days=7)
@@ -35,6 +37,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": silence_rows(silences.silence_list(now, expired=expired), now, slugs),
         "expired": expired,
+        "recurring": [] if expired else recurring_rows(slugs, now),
         "may_operate": permissions.may_operate(request.user),
     }
     return render(request, "alerts/silences.html", context)
@@ -74,6 +77,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 created_by=permissions.person_of(request).get_username(),
                 comment=form.cleaned_data["comment"],
                 now=now,
+                author=user_of(permissions.person_of(request)),
             )
         except silences.SilenceError as error:
             form.add_error("matchers", str(error))

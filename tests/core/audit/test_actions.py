@@ -22,6 +22,7 @@ from alerts.models import (
     Incident,
     Member,
     MessageTemplate,
+    RecurringSilence,
     Rule,
     RuleGroup,
     Runbook,
@@ -143,6 +144,14 @@ def silence() -> Silence:
     )
 
 
+def recurring_silence() -> RecurringSilence:
+    nights = {"weekdays": [0], "begins": dt.time(2), "ends": dt.time(3)}
+    return RecurringSilence.objects.create(matchers=[["a", "=", "b"]], created_by="ada", comment="c", **nights)
+
+
+WEEKLY = {"matchers": "a=b", "weekdays": ["0"], "begins": "02:00", "ends": "03:00", "time_zone": "UTC", "comment": "c"}
+
+
 def incident(digest: str = "d", **fields: Any) -> Incident:
     found = Incident.objects.create(digest=digest, key="{}", opened_at=timezone.now(), **fields)
     Member.objects.create(incident=found, alert=Alert.objects.first() or alert())
@@ -260,6 +269,8 @@ ACTIONS: dict[str, Callable[[Workspace], Action]] = {
     "routing-edit": lambda _: ("/notifications/edit/", {"text": "{route: {receiver: a}, receivers: [{name: a}]}"}),
     "routing-remove": lambda _: ("/notifications/remove", {}),
     "silence-new": lambda _: ("/silences/new/", {"matchers": "a=b", "hours": "2", "comment": "c"}),
+    "recurring-silence-new": lambda _: ("/silences/recurring/new/", WEEKLY),
+    "recurring-silence-remove": lambda _: (f"/silences/recurring/{recurring_silence().pk}/remove", {}),
     "silence-expire": lambda _: (f"/silences/{silence().pk}/expire", {}),
     "silence-extend": lambda _: (f"/silences/{silence().pk}/extend", {}),
     "invite": lambda workspace: ("/people/invite/", {"workspace": workspace.pk, "role": "viewer"}),

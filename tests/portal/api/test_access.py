@@ -26,6 +26,7 @@ OWNED = {
     "alert-episodes",
     "incidents",
     "silences",
+    "recurring-silences",
     "flips",
     "deliveries",
     "budgets",

@@ -56,6 +56,8 @@ SAME = {
     "routing-edit": "post /api/v1/routing/apply",
     "routing-remove": "post /api/v1/routing/remove",
     "silence-new": "post /api/v1/silences",
+    "recurring-silence-new": "post /api/v1/recurring-silences",
+    "recurring-silence-remove": "delete /api/v1/recurring-silences/{id}",
     "silence-expire": "post /api/v1/silences/{id}/expire",
     "silence-extend": "post /api/v1/silences/{id}/replace",
     "workspace-new": "post /api/v1/workspaces",

@@ -1,7 +1,7 @@
 """An object of every resource, in the workspace `production`, and everybody who may ask for it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -19,6 +19,7 @@ from alerts.oncall.policies import save_policy
 from alerts.oncall.schedules import save_schedule
 from alerts.rules.edits import RuleEdit, create_rule
 from alerts.runbooks.edits import create_runbook
+from alerts.silencing.models import RecurringSilence
 from core.accounts.invitations import invite
 from core.accounts.keys import create_key, revoke_key
 from core.accounts.models import Membership, Workspace
@@ -134,6 +135,14 @@ def make_world(people: People) -> World:
     silence = Silence.objects.create(
         matchers=[["workspace", "=", ours.slug]], starts_at=AT, ends_at=LATER, created_by="owner", comment="planned"
     )
+    recurring = RecurringSilence.objects.create(
+        matchers=[["workspace", "=", ours.slug]],
+        weekdays=[6],
+        begins=time(2),
+        ends=time(3),
+        created_by="owner",
+        comment="planned",
+    )
     schedule = save_schedule(Schedule(workspace=ours), name="support", time_zone="UTC", calendar="")
     steps = [{"targets": [f"person:{people.owner.pk}"]}]
     policy = save_policy(EscalationPolicy(workspace=ours), {"name": "support", "steps": steps})
@@ -147,6 +156,7 @@ def make_world(people: People) -> World:
             "flips": flip.pk,
             "incidents": incident.pk,
             "silences": silence.pk,
+            "recurring-silences": recurring.pk,
             "deliveries": delivery.pk,
             "channels": channel.pk,
             "message-templates": create_template("", "{{ .Title }}", "", workspace=ours).pk,

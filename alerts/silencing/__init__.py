@@ -1,0 +1,1 @@
+"""Silences that come again every week, and the notice before one ends."""
