@@ -1,5 +1,5 @@
 """Runs each benchmark in a process of its own against one embedded Postgres with its ordinary durability; prints a
-table."""
+table: what the last release had (bench/released.json), what is measured now, and the baseline of the same run."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from portal.run.postgres import running
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE / ".data"
+RELEASED = HERE / "released.json"
 NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
 
 
@@ -34,12 +35,14 @@ def measure(name: str, url: str) -> list[Measurement]:
 
 def table(rows: list[Measurement]) -> str:
     """The lines for a person."""
-    lines = [f"{'what':58} {'value':>12} {'baseline':>12} {'unit':10} {'ratio':>7}  bound"]
+    before: dict[str, float] = json.loads(RELEASED.read_text())
+    lines = [f"{'what':58} {'before':>12} {'now':>12} {'baseline':>12} {'unit':10} {'ratio':>7}  bound"]
     for one in rows:
         verdict = "holds" if one["holds"] else "MISSED"
+        was = f"{before[one['name']]:,.4g}" if one["name"] in before else "-"
         lines.append(
-            f"{one['name']:58} {one['value']:>12,.4g} {one['baseline']:>12,.4g} {one['unit']:10} {one['ratio']:>7.3f}"
-            f"  {one['bound']} {verdict}{'  ' + one['note'] if one['note'] else ''}"
+            f"{one['name']:58} {was:>12} {one['value']:>12,.4g} {one['baseline']:>12,.4g} {one['unit']:10}"
+            f" {one['ratio']:>7.3f}  {one['bound']} {verdict}{'  ' + one['note'] if one['note'] else ''}"
         )
     return "\n".join(lines)
 
@@ -48,7 +51,9 @@ def main() -> None:
     """Measure what is asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which benchmarks (default: all)")
-    names = parser.parse_args().names or NAMES
+    parser.add_argument("--release", action="store_true", help="keep what is measured as that of the last release")
+    arguments = parser.parse_args()
+    names = arguments.names or NAMES
     rows: list[Measurement] = []
     for name in names:
         shutil.rmtree(DATA, ignore_errors=True)
@@ -59,6 +64,9 @@ def main() -> None:
     shutil.rmtree(DATA, ignore_errors=True)
     print(table(rows))
     (HERE / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
+    if arguments.release:
+        known = json.loads(RELEASED.read_text()) | {one["name"]: float(f"{one['value']:.4g}") for one in rows}
+        RELEASED.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
