@@ -205,5 +205,6 @@ def test_every_page_of_a_trace_is_there_where_its_root_or_other_spans_are_not(ad
         assert admin.get(f"/traces/{trace}/{path}").status_code == 200, path
     for path in (f"/traces/compare/?id={trace}", f"/traces/compare/?id={trace}&id={trace}", f"/api/traces/{trace}"):
         assert admin.get(path).status_code == 200, path
-    listed = " ".join(admin.get("/traces/").content.decode().split())
-    assert ("root not arrived" in listed) is (missing == "'large'")
+    for path in ("/traces/", f"/traces/{trace}/", f"/traces/{trace}/records/", f"/traces/{trace}/cost/"):
+        said = " ".join(admin.get(path).content.decode().split())
+        assert ("root not arrived" in said) is (missing == "'large'"), path
