@@ -278,6 +278,9 @@ class Alert(BoundModel):
     missing_since = models.DateTimeField(null=True, blank=True, help_text="First miss of an alert that keeps firing.")
     ended_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True, help_text="When one that others sent ends by itself.")
+    correction = models.CharField(
+        max_length=200, blank=True, editable=False, help_text="What records that came late have changed."
+    )
     acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
 

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from alerts.alertmanager.external import expire_alerts
-from alerts.evaluation import retention
+from alerts.evaluation import late, retention
 from alerts.evaluation.series import portal_source
 from alerts.evaluation.tick import tick as evaluate_due_slots
 from alerts.incidents.collect import flush_due
@@ -22,6 +22,13 @@ from alerts.silencing.recurring import make_due_silences
 def tick() -> None:
     """Evaluate the rules that are due."""
     evaluate_due_slots(timezone.now(), portal_source(None))
+
+
+@shared_task
+def reopen() -> None:
+    """Evaluate slots again into which records came late."""
+    late.note(timezone.now())
+    late.reopen(timezone.now(), portal_source(None))
 
 
 @shared_task

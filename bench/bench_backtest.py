@@ -65,7 +65,10 @@ def fill(amount: str) -> int:
                     [at, at + DAY - seconds],
                 )
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE usage_watermark SET floor_15s = to_timestamp(%s)", [fine])
+        cursor.execute(
+            "UPDATE usage_watermark SET floor_15s = to_timestamp(%s), floor_5m = to_timestamp(%s)",
+            [fine, end - 2 * MONTH],
+        )
         cursor.execute(
             "INSERT INTO usage_dirtybucket (bucket, claimed) SELECT DISTINCT date_bin('5 minutes', bucket, 'epoch'),"
             " false FROM usage_rollup_15s ON CONFLICT DO NOTHING"

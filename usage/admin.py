@@ -19,6 +19,7 @@ from usage.models import (
     DirtyBucket,
     GaugeSample,
     LabelRule,
+    LateArrival,
     Mark,
     MissingUsage,
     Price,
@@ -119,7 +120,7 @@ class WatermarkAdmin(ReadOnlyAdmin):
         return found.defer("floor_15s", "floor_5m", "floor_1h")
 
 
-@admin.register(DirtyBucket, DemoTraffic, MissingUsage)
+@admin.register(DirtyBucket, DemoTraffic, LateArrival, MissingUsage)
 class InternalAdmin(ReadOnlyAdmin):
     """What the portal keeps for itself."""
 

@@ -155,6 +155,18 @@ class DirtyBucket(models.Model):
         return f"{self.bucket:%F %T}"
 
 
+class LateArrival(models.Model):
+    """Records of a kind that came after slots of rules were evaluated which they belong to: the time of the first of a
+    batch (see usage.store.late)."""
+
+    workspace_id = models.BigIntegerField()
+    kind = models.CharField(max_length=40)
+    first_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.kind} since {self.first_at}"
+
+
 class Watermark(models.Model):
     """What every storing transaction agrees on (one row): see `usage.store.watermark`."""
 

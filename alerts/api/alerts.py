@@ -56,6 +56,7 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
             "active_at",
             "fired_at",
             "ended_at",
+            "correction",
             "acknowledged_by",
             "acknowledged_at",
         )

@@ -86,6 +86,15 @@ class RuleState:
         for alert in [*self.open.values()]:
             self._end(alert, State.INACTIVE, slot, now)
 
+    def end(self, alert: Alert, slot: dt.datetime, now: dt.datetime) -> None:
+        """End an open alert, resolved where it fired."""
+        self._end(alert, State.RESOLVED if alert.fired_at is not None else State.INACTIVE, slot, now)
+
+    def fire(self, alert: Alert, slot: dt.datetime, now: dt.datetime) -> None:
+        """Let an open alert fire."""
+        alert.fired_at = slot
+        self._flip(alert, State.FIRING, slot, now)
+
     def discard(self) -> None:
         """Forget every change since the open alerts were read."""
         self.created, self.touched, self.flips = [], {}, []
@@ -144,7 +153,7 @@ class RuleState:
             return
         if code == INACTIVE:
             # One that is pending again after it fired resolves too: somebody was notified of it.
-            self._end(alert, State.RESOLVED if alert.fired_at is not None else State.INACTIVE, slot, now)
+            self.end(alert, slot, now)
             return
         if code == FIRING:
             alert.fired_at = alert.fired_at or slot

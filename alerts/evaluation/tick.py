@@ -164,12 +164,12 @@ def open_states(rules: Sequence[Rule], slot: dt.datetime) -> list[RuleState]:
 
 
 def recent_firings(rules: Sequence[Rule], slot: dt.datetime) -> dict[int, dict[str, list[int]]]:
-    """When (Unix ms) alerts of the rules that are over began to fire, within FLAP_MS before the slot; by rule and
-    fingerprint."""
+    """When (Unix ms) alerts of the rules that were over before the slot began to fire, within FLAP_MS before it; by
+    rule and fingerprint."""
     found: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     if rules:
         since = slot - dt.timedelta(milliseconds=FLAP_MS)
-        over = Alert.objects.filter(rule__in=rules, fired_at__gt=since).exclude(state__in=OPEN_STATES)
+        over = Alert.objects.filter(rule__in=rules, fired_at__gt=since, ended_at__lt=slot)
         for alert in over.only("rule_id", "fingerprint", "fired_at"):
             if alert.fired_at is not None:
                 found[alert.rule_id][alert.fingerprint].append(milliseconds(alert.fired_at))

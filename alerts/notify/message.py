@@ -78,7 +78,7 @@ def _threshold_text(rule: Rule, threshold: float | None) -> str:
 
 def _note(alert: Alert, flip: Flip, now: dt.datetime) -> str:
     """What the reader must know when this comes late."""
-    notes = []
+    notes = [alert.correction] if alert.correction else []
     if flip.delay > LATE_AFTER + dt.timedelta(seconds=settings.PORTAL.evaluation_delay):
         notes.append(f"Evaluated late: this happened at {_clock(flip.at)} and was found at {_clock(flip.created_at)}.")
     if now - flip.created_at > LATE_AFTER:

@@ -119,6 +119,9 @@ class RuleGroup(models.Model):
     labels = models.JSONField(default=dict, blank=True, help_text="Labels of all its rules, under a rule's own.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     evaluated_until = models.DateTimeField(null=True, blank=True, editable=False, help_text="The last slot evaluated.")
+    reopen_from = models.DateTimeField(
+        null=True, editable=False, help_text="Slots from here on are to be evaluated again: records came late."
+    )
     last_evaluated_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_duration_seconds = models.FloatField(null=True, blank=True, editable=False)
     slots_skipped = models.PositiveBigIntegerField(

@@ -40,6 +40,15 @@ class Alerts:
         unit="seconds",
         low=0,
     )
+    late_records: int = setting(
+        900,
+        "Records that come after rules were evaluated have these slots evaluated again, if they are not later than "
+        "this. 0: never.",
+        section="Alerts",
+        unit="seconds",
+        low=0,
+        high=21_600,
+    )
     self_alert_after: int = setting(
         120,
         "Once Postgres has been away, or rules have not been evaluated, for this long, the web server itself "

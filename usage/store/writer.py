@@ -21,7 +21,7 @@ import numpy as np
 from django.db import OperationalError, connection
 from psycopg.types.numeric import Int8
 
-from core.pg.arrays import Composite, Float8, Text, Uuid, float8, uuids
+from core.pg.arrays import Composite, Float8, Text, Uuid, float8, texts, uuids
 from core.pg.composites import composites
 from core.pg.partitions import ensure
 from core.pg.statements import prepared
@@ -31,6 +31,7 @@ from usage.catalog.grains import FINE, Grain
 from usage.records.columns import Columns, DimensionKey
 from usage.records.records import Rejection
 from usage.store import dimensions, partitions, span_claims
+from usage.store.late import late_of
 from usage.store.measures import grouped, summed
 from usage.store.record_rows import records_of
 from usage.store.watermark import COLUMNS, LOCK, Watermark
@@ -112,6 +113,8 @@ class Call(NamedTuple):
     gauges: Composite
     starts: Composite
     wait: str
+    late_kinds: Text
+    late_first: Float8
     lock: Int8 = Int8(LOCK.number)
 
 
@@ -190,6 +193,7 @@ def ask(
     accepted = len(kept) - kept.ghosts
     timeless = [kept.event_ids[row] for row in np.flatnonzero(kept.timeless).tolist()]
     sums, measures = rollups(current, batch, kept, interned)
+    late = late_of(kept, time.time())
     call = Call(
         floors=float8(current.floors),
         claimed=uuids(b"".join(sorted(claims_of(timeless, batch.workspace_id)))),
@@ -201,6 +205,8 @@ def ask(
         gauges=gauges(current, kept, interned),
         starts=starts(kept, interned),
         wait=LOCK_WAIT,
+        late_kinds=texts([*late]),
+        late_first=float8(np.array([*late.values()], dtype=np.float64)),
     )
     row_of_receipt = receipt(batch, accepted, len(columns) - columns.ghosts - accepted, rejected, notes)
     stored, *row, known = prepared(_STORE, {**call._asdict(), **row_of_receipt._asdict()})

@@ -30,7 +30,8 @@ CREATE FUNCTION usage_store(
     lock bigint, wait text, floors double precision[], claimed uuid[], receipt usage_batch_receipt,
     records usage_batch_record[], traces text[], spans text[], attributes text[], sources text[], overflows text[],
     by_spans boolean, claims usage_batch_claim[], sums usage_batch_sum[], measures double precision[],
-    gauges usage_batch_gauge[], starts usage_batch_start[],
+    gauges usage_batch_gauge[], starts usage_batch_start[], late_kinds text[] DEFAULT '{}',
+    late_first double precision[] DEFAULT '{}',
     OUT stored boolean, OUT state usage_watermark, OUT known uuid[]
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -133,6 +134,10 @@ BEGIN
     IF cardinality(starts) > 0 THEN
         UPDATE usage_dimension d SET first_at = to_timestamp(t.at) FROM unnest(starts) AS t
         WHERE d.id = t.dimension AND d.first_at > to_timestamp(t.at);
+    END IF;
+    IF cardinality(late_kinds) > 0 THEN
+        INSERT INTO usage_latearrival (workspace_id, kind, first_at)
+        SELECT receipt.workspace, l.kind, to_timestamp(l.first) FROM unnest(late_kinds, late_first) AS l (kind, first);
     END IF;
     INSERT INTO usage_dirtybucket (bucket, claimed)
     SELECT DISTINCT to_timestamp(s.bucket / 300 * 300), false FROM unnest(sums) AS s WHERE s.grain IN (15, 300)
