@@ -22,9 +22,10 @@ from alerts.evaluation.state_machine import FIRING, PENDING, Codes, Course, Seen
 from alerts.evaluation.states import holding_of
 from alerts.models import Rule, WithoutData
 from alerts.rules.expression import Comparison, expand, split
-from alerts.rules.judgement import Judge, judge_of
+from alerts.rules.judgement import COMPARED, Judge, judge_of
 from promql.evaluate import DEFAULT_LOOKBACK_MS as LOOKBACK_MS
-from promql.syntax import Selector, Subquery, walk
+from promql.parser.condition import constant
+from promql.syntax import Binary, Selector, Subquery, unwrap, walk
 from promql.values import Bools, Ints
 from usage.series.grid import LONG
 
@@ -32,8 +33,9 @@ MAX_STEPS = 180_000  # 30 days of slots 15 s apart
 MAX_SHOWN = 1500
 MAX_SECONDS = 60.0
 SHOWN_EPISODES = 12
-# Longer spans are read from coarser rollups where the window allows it.
+# Longer spans are read from coarser rollups where the window allows it; windows so short never do.
 FINE_MS = LONG * 1000 - 60_000
+SHORT_MS, LONGEST_PIECE_MS = 300_000, 86_400_000
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,20 @@ def backtest(rule: Rule, source: promql.Source, *, span_ms: tuple[int, int], ste
     end = span_ms[1] // step_ms * step_ms
     slots = np.arange(end - (span_ms[1] - span_ms[0]) // step_ms * step_ms, end + 1, step_ms, dtype=np.int64)
     comparison = split(expand(rule.expr, rule.threshold))
-    past = Past(rule, judge_of(rule), lowest=comparison is not None and comparison.operator.startswith("<"))
+    judge = judge_of(rule)
+    compared = _compared(judge)
+    past = Past(rule, compared or judge, lowest=comparison is not None and comparison.operator.startswith("<"))
     asking = Asking(source, step_ms, began + MAX_SECONDS)
+    width = -(-len(slots) // MAX_SHOWN)
+    times, drawn = slots[::width], Drawn(slots, width)
     for first, result, silent in asking.pieces(past.judge, slots):
         past.take(first, result, silent)
+        if compared is not None:
+            drawn.take(first, result)
     spells = past.spells()
-    width = -(-len(slots) // MAX_SHOWN)
-    times = slots[::width]
-    measured = asking.ask(comparison.measured if comparison else past.judge.query, times)
+    measured = drawn.result
+    if compared is None:
+        measured = asking.ask(comparison.measured if comparison else judge.query, times)
     limit = asking.ask(comparison.limit, times) if comparison is not None and comparison.number is None else None
     return Backtest(
         times,
@@ -147,6 +155,34 @@ class Asking:
             silent = np.asarray(~self.ask(judge.measured, piece).present.any(axis=0)) if judge.measured else None
             yield first, result, silent
             first += len(piece)
+
+
+class Drawn:
+    """What a chart shows of a query that is evaluated piece by piece: every so many slots."""
+
+    def __init__(self, slots: Ints, width: int) -> None:
+        self._width, self._rows = width, dict[frozenset[tuple[str, str]], int]()
+        times = slots[::width]
+        nothing = np.zeros((0, len(times)))
+        self.result = promql.Result("matrix", [], times, nothing, nothing.astype(bool))
+
+    def take(self, first: int, result: promql.Result) -> None:
+        """Take a piece, the number of whose first slot is given."""
+        start = -first % self._width
+        values, present = (one[:, start :: self._width] for one in (result.values, result.present))
+        known = self.result
+        rows = []
+        for own in result.labels:
+            identity = frozenset(own.items())
+            if identity not in self._rows:
+                self._rows[identity] = len(known.labels)
+                known.labels.append(own)
+            rows.append(self._rows[identity])
+        new = len(known.labels) - len(known.values)
+        known.values, known.present = (_below(one, new, 0) for one in (known.values, known.present))
+        column = (first + start) // self._width
+        known.values[rows, column : column + values.shape[1]] = values
+        known.present[rows, column : column + values.shape[1]] = present
 
 
 class Past:
@@ -223,11 +259,26 @@ def stretches(flags: Bools) -> list[tuple[int, int]]:
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
+def _compared(judge: Judge) -> Judge | None:
+    """The same judge where its query is a plain comparison with a number: it asks for the measured side and compares
+    itself, so that the chart needs no query of its own. None for other queries."""
+    found = unwrap(promql.parse(judge.query).expr)
+    if judge.operator or not isinstance(found, Binary) or found.op not in COMPARED or found.return_bool:
+        return None
+    number = constant(found.right)
+    if number is None:
+        return None
+    own = replace(judge.own, threshold=number)
+    return replace(judge, query=promql.format_node(found.left), operator=found.op, own=own)
+
+
 def _piece_ms(query: str) -> int:
     """How long a piece is, so that the query's selectors read the finest rollups; what looks back for longer than that
     is read from coarser ones in any case."""
-    reaches = (_reach(node) for node in walk(promql.parse(query).expr) if isinstance(node, Selector | Subquery))
-    longest = max((reach for reach in reaches if reach < FINE_MS), default=0)
+    nodes = [node for node in walk(promql.parse(query).expr) if isinstance(node, Selector | Subquery)]
+    longest = max((reach for node in nodes if (reach := _reach(node)) < FINE_MS), default=0)
+    if longest <= SHORT_MS:
+        return LONGEST_PIECE_MS
     return max(FINE_MS - longest, FINE_MS // 4)
 
 
