@@ -21,7 +21,7 @@ from alerts.evaluation.evaluate import NO_DATA, STANDS_FOR
 from alerts.evaluation.state_machine import FIRING, PENDING, Codes, Course, Seen
 from alerts.evaluation.states import holding_of
 from alerts.models import Rule, WithoutData
-from alerts.rules.expression import Comparison, expand, split
+from alerts.rules.expression import Comparison, distance, expand, split
 from alerts.rules.judgement import COMPARED, Judge, judge_of
 from promql.evaluate import DEFAULT_LOOKBACK_MS as LOOKBACK_MS
 from promql.parser.condition import constant
@@ -42,7 +42,8 @@ SHORT_MS, LONGEST_PIECE_MS = 300_000, 86_400_000
 class Backtest:
     """A rule over the past. `times` are of the chart, `step_ms` is the distance of the evaluations; `states` has for
     each label set that was pending or fired its gravest state from each time to the next. `measured` and `limit` are
-    the two sides of its condition at these times, where it is one (`comparison`)."""
+    the two sides of its condition at these times, where it is one (`comparison`); where it measures how far one thing
+    is from another, `around` has both."""
 
     times: Ints
     step_ms: int
@@ -55,6 +56,7 @@ class Backtest:
     measured: promql.Result
     limit: promql.Result | None
     seconds: float
+    around: tuple[promql.Result, promql.Result] | None = None
 
     @property
     def firing_seconds(self) -> float:
@@ -109,6 +111,8 @@ def backtest(rule: Rule, source: promql.Source, *, span_ms: tuple[int, int], ste
     if compared is None:
         measured = asking.ask(comparison.measured if comparison else judge.query, times)
     limit = asking.ask(comparison.limit, times) if comparison is not None and comparison.number is None else None
+    sides = distance(comparison.measured) if comparison is not None and comparison.operator.startswith(">") else None
+    around = (asking.ask(sides[0], times), asking.ask(sides[1], times)) if sides is not None else None
     return Backtest(
         times,
         step_ms,
@@ -121,6 +125,7 @@ def backtest(rule: Rule, source: promql.Source, *, span_ms: tuple[int, int], ste
         measured,
         limit,
         time.monotonic() - began,
+        around,
     )
 
 

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import promql
+from promql.syntax import Binary, Call, Matching, unwrap
 
 PLACEHOLDER = "$threshold"
 
@@ -63,6 +64,18 @@ def split(expr: str) -> Comparison | None:
     found = condition.comparison
     measured, limit = promql.format_node(found.left), promql.format_node(found.right)
     return Comparison(measured, found.op, limit, condition.number, found.return_bool)
+
+
+def distance(measured: str) -> tuple[str, str] | None:
+    """The two sides of a measured side that is the distance of one thing from another, `abs(one - other)`: its limit is
+    then a band around the other. None for what is no distance."""
+    found = unwrap(promql.parse(measured).expr)
+    if not isinstance(found, Call) or found.function != "abs":
+        return None
+    inner = unwrap(found.args[0])
+    if not isinstance(inner, Binary) or inner.op != "-" or inner.matching != Matching():
+        return None
+    return promql.format_node(inner.left), promql.format_node(inner.right)
 
 
 def _parse(text: str) -> promql.Query:

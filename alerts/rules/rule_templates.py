@@ -157,6 +157,21 @@ def _enough(metric: str) -> str:
     return f" and sum by ({{by}}) (increase({metric}[{{window}}])) >= {{calls}}"
 
 
+def _weeks(weeks: tuple[int, ...]) -> str:
+    """Calls at the same hours of some weeks ago, each week a series of its own."""
+    return " or ".join(
+        "label_replace(sum by ({by})"
+        f' (rate(llm_provider_request_seconds_count[{{window}}] offset {week}w)), "week", "{week}", "", "")'
+        for week in weeks
+    )
+
+
+_CALLS = "sum by ({by}) (rate(llm_provider_request_seconds_count[{window}]))"
+_USUAL = f"quantile by ({{by}}) (0.5, {_weeks((1, 2, 3, 4))})"
+# The median of the weeks' distances from their median, and a tenth of it: weeks that were all alike leave no room.
+_SPREAD = (
+    f"quantile by ({{by}}) (0.5, abs(({_weeks((1, 2, 3, 4))}) - on ({{by}}) group_left () {_USUAL})) + {_USUAL} / 10"
+)
 # BLANK takes names in braces only, so that the matchers of a selector stay as they are.
 _ALL = (
     RuleTemplate(
@@ -225,14 +240,7 @@ _ALL = (
             "them does not count."
         ),
         name="TrafficUnusual",
-        expr="sum by ({by}) (rate(llm_provider_request_seconds_count[{window}]))"
-        " < $threshold * quantile by ({by}) (0.5, "
-        + " or ".join(
-            "label_replace(sum by ({by})"
-            f' (rate(llm_provider_request_seconds_count[{{window}}] offset {weeks}w)), "week", "{weeks}", "", "")'
-            for weeks in (1, 2, 3)
-        )
-        + ")",
+        expr=f"{_CALLS} < $threshold * quantile by ({{by}}) (0.5, {_weeks((1, 2, 3))})",
         blanks=(_window("1h"), _per("provider", "provider", "model", "outcome")),
         threshold=0.5,
         unit="calls/s",
@@ -241,6 +249,26 @@ _ALL = (
         summary=(
             "{{ $labels.provider }} gets {{ $value | humanize }} calls/s, far fewer than in these hours of "
             "the last weeks"
+        ),
+    ),
+    RuleTemplate(
+        slug="baseline-band",
+        title="Calls leave the band of the same hours of the last weeks",
+        about=(
+            "Calls now, more or fewer than the median of the same time in the last four weeks by several times their "
+            "usual spread (the median distance of these weeks from their median). The chart shows the band; one bad "
+            "week, an outage say, neither moves nor widens it much."
+        ),
+        name="TrafficOutOfBand",
+        expr=f"abs({_CALLS} - {_USUAL}) > $threshold * ({_SPREAD})",
+        blanks=(_window("1h"), _per("provider", "provider", "model", "outcome")),
+        threshold=4,
+        unit="calls/s",
+        threshold_unit="times the usual spread",
+        for_seconds=900,
+        summary=(
+            "Calls to {{ $labels.provider }} are {{ $value | humanize }}/s away from what is usual in these hours of "
+            "the week"
         ),
     ),
     RuleTemplate(

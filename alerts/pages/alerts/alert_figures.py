@@ -12,6 +12,7 @@ from alerts.evaluation.backtest import Backtest
 from alerts.models import Rule
 from core.charts import figures, overlays
 from core.charts.figures import Figure, Layout, Trace, figure, heatmap, series_colour, time_axis, values_of
+from promql.values import Floats
 from usage.boards.behind import behind
 
 MAX_SERIES = 8
@@ -76,11 +77,13 @@ def rule_figure(test: Backtest, rule: Rule, span_ms: tuple[int, int], slots: Map
     """What a rule measures over the past, its threshold, when it would have fired, and below a row per label set with
     its state."""
     unit, recovery = rule.unit, rule.recovery_threshold
-    lines = measured_lines(test.measured, unit, slots)
+    lines = measured_lines(test.around[0] if test.around else test.measured, unit, slots)
     layout = _layout(span_ms)
     layout["shapes"] = [_shade(Stretch(start, end)) for start, end in test.firing_intervals()]
     number = test.comparison.number if test.comparison else None
-    if number is not None and test.comparison is not None:
+    if test.around is not None:
+        lines = [*band_lines(test, unit), *lines]
+    elif number is not None and test.comparison is not None:
         beyond = (number, _top(lines, number)) if test.comparison.operator.startswith(">") else (0, number)
         level = threshold_layout(number, unit)
         layout["shapes"] += [overlays.band(*beyond), *level["shapes"]]
@@ -162,6 +165,33 @@ def limit_lines(result: promql.Result, unit: str) -> list[Trace]:
         line(name, "--critical", result, row, unit, line=style)
         for row, name in enumerate(names[: min(MAX_LIMITS, len(result.labels))])
     ]
+
+
+def band_lines(test: Backtest, unit: str) -> list[Trace]:
+    """The bands around what is usual, within which nothing fires: a lower and an upper edge each."""
+    if test.around is None:
+        return []
+    usual = test.around[1]
+    lines = []
+    for row, name in enumerate(names_of(usual.labels)[:MAX_LIMITS]):
+        centre = np.where(usual.present[row], usual.values[row], np.nan)
+        width = _width(test, usual.labels[row])
+        for edge, value, fill in (("from", centre - width, {}), ("to", centre + width, {"fill": "tonexty"})):
+            style = {"line": {"color": "--ok", "width": 1, "dash": "2px,3px"}, "fillcolor": "--ok/.12", **fill}
+            title = f"usual {name}: {edge}"
+            lines.append(figures.line(title, "--ok", usual.times.tolist(), value, f"%{{y:.4~g}} {unit}", **style))
+    return lines
+
+
+def _width(test: Backtest, labels: promql.Labels) -> Floats:
+    """Half the width of the band around one label set at each time; NaN where there is none."""
+    if test.limit is None:
+        number = test.comparison.number if test.comparison else None
+        return np.full(len(test.times), np.nan if number is None else number)
+    row = next((row for row, own in enumerate(test.limit.labels) if own == labels), None)
+    if row is None:
+        return np.full(len(test.times), np.nan)
+    return np.where(test.limit.present[row], test.limit.values[row], np.nan)
 
 
 def threshold_layout(number: float, unit: str) -> Layout:
