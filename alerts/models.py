@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from alerts.canary.models import CanaryRun
 from alerts.incidents.models import Incident, IncidentEvent, Member, RoutingVersion, Silence
 from alerts.notify.models import MessageTemplate
 from alerts.oncall.models import Escalation, EscalationPolicy, Override, Rotation, Schedule
@@ -23,6 +24,7 @@ from core.accounts.holder import Actor, user_of
 from core.accounts.models import Owned
 
 __all__ = [
+    "CanaryRun",
     "Escalation",
     "EscalationPolicy",
     "Incident",
@@ -66,11 +68,11 @@ OPEN_STATES = (State.PENDING, State.FIRING)
 
 
 class SharedChannels(models.Manager["Channel"]):
-    """Channels of teams, without those that are somebody's own."""
+    """Channels of teams, without those that are somebody's own and the portal's own."""
 
     def get_queryset(self) -> models.QuerySet[Channel]:
         """Of nobody alone."""
-        return super().get_queryset().filter(person=None)
+        return super().get_queryset().filter(person=None).exclude(kind="canary")
 
 
 class Channel(Owned):

@@ -4,6 +4,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from alerts.alertmanager.external import expire_alerts
+from alerts.canary.run import forget as forget_canaries
+from alerts.canary.run import pulse
 from alerts.evaluation import late, retention
 from alerts.evaluation.series import portal_source
 from alerts.evaluation.tick import tick as evaluate_due_slots
@@ -29,6 +31,12 @@ def reopen() -> None:
     """Evaluate slots again into which records came late."""
     late.note(timezone.now())
     late.reopen(timezone.now(), portal_source(None))
+
+
+@shared_task
+def canary() -> None:
+    """Let a record of the portal's own go the whole way, once in an interval."""
+    pulse(timezone.now())
 
 
 @shared_task
@@ -65,6 +73,7 @@ def forget() -> None:
     """Forget alerts that never fired and what rules recorded, once they are old."""
     retention.forget_unfired(timezone.now())
     retention.forget_recorded(timezone.now())
+    forget_canaries(timezone.now())
 
 
 @shared_task

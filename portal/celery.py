@@ -36,6 +36,7 @@ SCHEDULE: dict[str, tuple[str, float]] = {
     "keep telemetry's partitions": ("telemetry.tasks.keep_partitions", 3600),
     "evaluate rules": ("alerts.tasks.tick", 5),
     "evaluate late records": ("alerts.tasks.reopen", 15),
+    "send the canary": ("alerts.tasks.canary", 20),
     "flush incidents": ("alerts.tasks.flush", 2),
     "plan silences": ("alerts.tasks.plan_silences", 30),
     "send what waits": ("alerts.tasks.sweep", 10),

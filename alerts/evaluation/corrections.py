@@ -1,7 +1,7 @@
 """9 flips, what late records change: a rule's slots evaluated again, compared with what came of them before.
 
 The replay begins with the alerts as they were before its first slot and goes through the one state machine. What it
-finds otherwise is corrected on the alerts of today: one that should have fired is told, one that should not have is
+finds otherwise is corrected on the alerts of today: one that should have fired is notified, one that should not have is
 resolved; both say why. Nothing here touches a database.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from alerts.evaluation.states import RuleState
 from alerts.models import OPEN_STATES, Alert, Flip, State
 
-TOLD = "Records that came late show that it fired."
+NOTIFIED = "Records that came late show that it fired."
 ENDED = "Resolved, as records that came late show that its condition no longer held."
 NEEDLESS = "Records that came late show that it need not have fired."
 
@@ -88,7 +88,7 @@ def _by_fingerprint(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
 def _add_missing(
     made: Corrections, alert: Alert, theirs: Sequence[Alert], flips: Sequence[Flip], now: dt.datetime
 ) -> None:
-    """Add what the replay found of an alert and nobody was told."""
+    """Add what the replay found of an alert and nobody was notified."""
     is_open = alert.state in OPEN_STATES
     present = next((one for one in theirs if one.state in OPEN_STATES), None) if is_open else None
     if present is not None:
@@ -97,20 +97,20 @@ def _add_missing(
             _amend(made, present, present.correction)
         if alert.state == State.FIRING and present.state == State.PENDING:
             made.state.fire(present, alert.fired_at or alert.active_at, now)
-            _amend(made, present, TOLD)
+            _amend(made, present, NOTIFIED)
         return
-    told = [one for one in theirs if _fired_at_once(one, alert)]
-    if not is_open and (alert.fired_at is None or told):
+    notified = [one for one in theirs if _fired_at_once(one, alert)]
+    if not is_open and (alert.fired_at is None or notified):
         return
-    if told:
-        # It was told and has ended since: it goes on from there.
-        ended = max(one.ended_at for one in told if one.ended_at is not None)
+    if notified:
+        # It was notified and has ended since: it goes on from there.
+        ended = max(one.ended_at for one in notified if one.ended_at is not None)
         alert = _going_on(alert, ended)
         own = [Flip(alert=alert, from_state=State.INACTIVE, to_state=alert.state, at=ended, value=alert.value)]
     else:
         own = [flip for flip in flips if flip.alert is alert]
     if alert.fired_at is not None:
-        alert.correction = TOLD
+        alert.correction = NOTIFIED
     for flip in own:
         flip.created_at, flip.threshold = now, alert.threshold
     made.state.created.append(alert)

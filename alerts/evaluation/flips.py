@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from django.db import connection
 
+from alerts.canary import deliver as canary
 from alerts.evaluation.evaluate import Outcome
 from alerts.evaluation.states import RuleState
 from alerts.incidents.collect import collect
@@ -44,6 +45,7 @@ def write(states: Sequence[RuleState], now: dt.datetime) -> None:
     flips = [flip for state in states for flip in state.flips]
     Flip.objects.bulk_create(flips)
     collect(flips, now)
+    canary.deliver(flips, now)
 
 
 def write_health(rules: Sequence[Rule], outcomes: Sequence[Outcome], slot: dt.datetime) -> None:

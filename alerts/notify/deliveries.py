@@ -19,6 +19,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
+from alerts.canary import channel as canary
 from alerts.models import Channel, Delivery, Incident
 from alerts.notify.claims import CLAIM, Claimed, claim, rest
 from alerts.notify.digest import digest_message
@@ -30,6 +31,7 @@ from alerts.notify.transports.contract import DeliveryError, Reply
 from core.net.tracing import span
 
 logger = logging.getLogger(__name__)
+ALL_TRANSPORTS = {**TRANSPORTS, canary.KIND: canary}
 DRAIN_SECONDS = 20
 # How many messages are claimed together, at most, and for how long: what was not begun by then is given back, so that
 # what was read with the claim is never older.
@@ -123,7 +125,7 @@ def deliver(
 def attempt_to_send(parts: Sequence[Delivery], claimed: Claimed, now: dt.datetime) -> Attempt:
     """One try to send a delivery, or several as a digest."""
     delivery, channel = parts[0], claimed.channel
-    transport = TRANSPORTS[channel.kind]
+    transport = ALL_TRANSPORTS[channel.kind]
     start = time.monotonic()
     try:
         config = decrypt(channel.config_encrypted)

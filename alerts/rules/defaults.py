@@ -323,8 +323,26 @@ PORTAL = DefaultGroup(
                 ),
             },
         ),
+        DefaultRule(
+            name="CanaryLate",
+            title="The portal's canary is late",
+            expr="portal_canary_delay_seconds > $threshold",
+            threshold=180,
+            unit="s",
+            severity="critical",
+            for_seconds=60,
+            runbook="canary-late",
+            annotations={
+                "summary": "The way from a record to a message takes {{ $value | humanizeDuration }}",
+                "description": (
+                    "The record that the portal sends itself took this long to its message, or has not arrived "
+                    "yet. Alerts that matter take the same way."
+                ),
+            },
+        ),
     ),
 )
+
 
 # What the requirement documents name, in their order, and what watches the portal itself.
 REQUIRED = (LLM_USAGE, LLM_PROVIDERS, MCP_TOOLS, AGENTS_AND_BUDGETS)

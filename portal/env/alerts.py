@@ -57,6 +57,15 @@ class Alerts:
         unit="seconds",
         low=0,
     )
+    canary_minutes: int = setting(
+        60,
+        "Every how many minutes the portal sends itself a record and lets it go the whole way to a message, to measure "
+        "how long that takes. 0: never.",
+        section="Alerts",
+        unit="minutes",
+        low=0,
+        high=1440,
+    )
     dead_man_url: str = setting(
         "",
         "An address that is called every minute while rules are evaluated in time, so that a service outside notices "

@@ -19,6 +19,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from alerts.canary.figure import delay_figure
 from core.accounts import permissions
 from portal.env import Config, env_name
 from portal.health import Memory, readiness
@@ -83,6 +84,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "sections": [(name, list(members)) for name, members in groupby(found, key=lambda one: one.section)],
         "changed": sum(not one.is_default for one in found),
         "checks": readiness(MEMORY, timezone.now()),
+        "canary": delay_figure(timezone.now()) if settings.PORTAL.canary_minutes else None,
         "versions": versions(),
         "sizes": sorted(sizes, key=lambda size: -size[1]),
         "total_size": sum(size for _, size in sizes),

@@ -1,5 +1,5 @@
-"""Slots into which records came late are evaluated again: who should have been told is told once, who was told wrongly
-hears the end, and what goes on is not disturbed."""
+"""Slots into which records came late are evaluated again: of what should have fired one is notified once, what fired
+wrongly is resolved, and what goes on is not disturbed."""
 
 import datetime as dt
 import json
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 import promql
 from alerts.evaluation import late
-from alerts.evaluation.corrections import ENDED, NEEDLESS, TOLD
+from alerts.evaluation.corrections import ENDED, NEEDLESS, NOTIFIED
 from alerts.evaluation.series import portal_source
 from alerts.evaluation.tick import tick
 from alerts.evaluation.work import evaluate
@@ -48,18 +48,18 @@ def ran(before: promql.Source, **fields: Any) -> Rule:
 
 
 @pytest.mark.django_db
-def test_what_should_have_fired_and_still_does_is_told_and_goes_on() -> None:
+def test_what_should_have_fired_and_still_does_is_notified_and_goes_on() -> None:
     rule = ran(script(1), for_seconds=120)
     truth = script(1, 1, 1, 6)
     assert came_late(rule, truth, 3)
     assert flip_lines(rule) == ["3 a inactive>pending 6", "5 a pending>firing 6"]
-    assert only_alert(rule).correction == TOLD
+    assert only_alert(rule).correction == NOTIFIED
     run(rule, script(*[6.0] * 11, 1), LAST + 1, LAST + 2)
     assert flip_lines(rule)[2:] == ["11 a firing>resolved 6"]
 
 
 @pytest.mark.django_db
-def test_what_fired_and_was_over_meanwhile_is_told_with_its_end() -> None:
+def test_what_fired_and_was_over_meanwhile_is_notified_with_its_end() -> None:
     rule = ran(script(1))
     assert came_late(rule, script(1, 1, 6, 7, 1), 2)
     assert flip_lines(rule) == ["2 a inactive>firing 6", "4 a firing>resolved 7"]
@@ -129,7 +129,7 @@ def test_messages_of_corrections_say_why() -> None:
     assert came_late(rule, script(1, 1, 6), 2)
     flip = Delivery.objects.select_related("flip__alert__rule__runbook").get().flip
     assert flip is not None
-    assert flip_message(flip, timezone.now()).note.startswith(TOLD)
+    assert flip_message(flip, timezone.now()).note.startswith(NOTIFIED)
 
 
 @pytest.mark.django_db

@@ -94,7 +94,7 @@ def test_adding_the_defaults_again_keeps_what_an_operator_tuned() -> None:
     Rule.objects.filter(name="HighProviderCost").update(threshold=7)
     ensure_defaults(apps.get_model)
     assert Rule.objects.get(name="HighProviderCost").threshold == 7
-    assert (RuleGroup.objects.count(), Rule.objects.count(), Runbook.objects.count()) == (5, 11, 11)
+    assert (RuleGroup.objects.count(), Rule.objects.count(), Runbook.objects.count()) == (5, 12, 12)
 
 
 def test_the_spike_rule_counts_both_kinds_of_tokens() -> None:
