@@ -16,7 +16,6 @@ from usage.catalog.families import (
     LOOKUP_OUTCOMES,
     OTHER,
     OVERFLOW,
-    OWN_GAUGES,
     PERSIST_BUCKETS,
     PERSIST_ERRORS,
     TOOL_BUCKETS,
@@ -30,6 +29,7 @@ from usage.catalog.families import (
     bound,
     series_names,
 )
+from usage.catalog.own_gauges import OWN_GAUGES
 
 __all__ = [
     "BY_NAME",

@@ -421,20 +421,14 @@ FAMILIES: tuple[Family, ...] = (
         "duration",
         values={"factory_type": FACTORY_TYPES},
     ),
-    # -- budgets
+    # -- budgets, and the portal's test of itself
     Family("team_spend_usd", "gauge", "gauge", ("team",), "Spend of the team in its current budget period", "USD"),
     Family("budget_limit", "gauge", "gauge", ("team",), "The team's budget for the period in USD", "USD"),
-    # -- the portal's test of itself
     Family("portal_canary_sent_timestamp_seconds", "gauge", "gauge", (), "When the last canary record was sent", "s"),
     Family("portal_canary_delay_seconds", "gauge", "gauge", (), "How long the last canary took to its message", "s"),
 )
 
 BY_NAME: Mapping[str, Family] = {family.name: family for family in FAMILIES}
-
-# Gauges that the portal itself measures; clients may not send them.
-OWN_GAUGES = frozenset(
-    {"llm_usage_persist_queue_size", "team_spend_usd", "budget_limit", "portal_canary_delay_seconds"}
-)
 
 
 def series_names(family: Family) -> Iterator[str]:
