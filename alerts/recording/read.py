@@ -10,15 +10,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Count, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
 
 from alerts.models import Rule
 from alerts.recording.models import RecordedSeries, RecordedSlot
-from promql import STALE_NAN, Block, LimitError, Matcher
+from promql import STALE_NAN, Block, Matcher
 from promql.values import Ints
 from usage.catalog import BY_SERIES
-from usage.series.source import MAX_CELLS, split_name
+from usage.series.source import check_cells, split_name
 
+ID_BYTES = 8
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -77,6 +78,7 @@ def select(matchers: Sequence[Matcher], workspaces: Collection[str] | None, star
     rows = RecordedSlot.objects.filter(
         metric__in=sorted(by_metric), at__gte=_moment(start_ms), at__lte=_moment(end_ms)
     ).order_by("rule_id", "at")
+    _check(rows, {metric: len(found) for metric, found in by_metric.items()})
     slots: dict[str, list[Slot]] = {}
     for metric, rule_id, at, ids, values in rows.values_list("metric", "rule_id", "at", "series", "values"):
         slots.setdefault(metric, []).append(Slot(rule_id, _ms(at), _ints(ids), np.frombuffer(values, "<f8")))
@@ -102,9 +104,7 @@ def last_of(recording: Mapping[int, str]) -> dict[int, list[dict[str, str]]]:
 def block(series: dict[int, dict[str, str]], slots: Sequence[Slot]) -> Block:
     """Slots, by rule and time, as a block of these series on the grid of their times."""
     times = np.unique(np.array([slot.at_ms for slot in slots], dtype=np.int64))
-    if len(series) * len(times) > MAX_CELLS:
-        cells = f"{len(series) * len(times):,} recorded samples, more than {MAX_CELLS:,}"
-        raise LimitError("max_samples", f"the selector would read {cells}: narrow the range or the labels")
+    check_cells(len(series) * len(times))
     ids = np.array(sorted(series), dtype=np.int64)
     values = np.zeros((len(ids), len(times)))
     present = np.zeros(values.shape, dtype=bool)
@@ -122,6 +122,15 @@ def block(series: dict[int, dict[str, str]], slots: Sequence[Slot]) -> Block:
     ended &= ~present
     values[ended] = STALE_NAN
     return Block([series[int(pk)] for pk in ids], times, values, present | ended)
+
+
+def _check(rows: QuerySet[RecordedSlot], series: Mapping[str, int]) -> None:
+    """Refuse what would take more memory than a query may have, before it is read: the slots with all that is in them,
+    and the cells of the series that are wanted."""
+    stored = Sum(Func(F("series"), function="octet_length", output_field=IntegerField()))
+    found = rows.order_by().values_list("metric").annotate(times=Count("at", distinct=True), stored=stored)
+    for metric, times, size in found:
+        check_cells(max(series[metric] * times, size // ID_BYTES))
 
 
 def rows_of(ids: Ints, wanted: Ints) -> tuple[Ints, Ints]:

@@ -15,7 +15,7 @@ from alerts.queries import BY_SEVERITY, FIRES_AT, LIVE, seen_by
 from core.ui.listing import Listing, listed, searched
 
 ALIKE = 5  # open alerts of a rule that are listed one by one
-MAX_ROWS = 50  # rows of the page
+MAX_ROWS = 50  # rows of the page, and rules with many alerts that come before them
 NAMELESS = ("alertname", "severity")
 
 
@@ -37,12 +37,14 @@ class Fold:
 
 @dataclass(frozen=True)
 class OpenAlerts:
-    """Rules with many open alerts, then single alerts; `left_out` are single ones beyond the bound."""
+    """Rules with many open alerts, then single alerts; `left_out` are those beyond the bounds, `more_rules` the rules
+    with many among these."""
 
     folds: list[Fold]
     firing: list[Alert]
     pending: list[Alert]
     left_out: int
+    more_rules: int = 0
 
 
 def open_alerts(workspaces: Collection[str] | None) -> OpenAlerts:
@@ -52,18 +54,21 @@ def open_alerts(workspaces: Collection[str] | None) -> OpenAlerts:
     for rule_id, state, count in opened.order_by().values_list("rule_id", "state").annotate(n=Count("id")):
         counted.setdefault(rule_id, {})[state] = count
     many = {rule_id: states for rule_id, states in counted.items() if sum(states.values()) > ALIKE}
-    rules = Rule.objects.in_bulk(many)
-    labels = _labels(sorted(many), workspaces)
+    names = dict(Rule.objects.filter(pk__in=many).order_by().values_list("pk", "name"))
+    worst = sorted(many, key=lambda one: (State.FIRING not in many[one], -sum(many[one].values()), names.get(one, "")))
+    shown = worst[:MAX_ROWS]
+    rules = Rule.objects.in_bulk(shown)
+    labels = _labels(sorted(shown), workspaces)
     folds = [
         Fold(rules[rule_id], states.get(State.FIRING, 0), states.get(State.PENDING, 0), *labels.get(rule_id, ({}, {})))
-        for rule_id, states in many.items()
+        for rule_id, states in ((one, many[one]) for one in shown if one in rules)
     ]
-    folds.sort(key=lambda one: (not one.firing, -one.count, one.rule.name))
     single = opened.exclude(rule__in=many).select_related("rule__group", "acknowledged_by")
     firing = list(single.filter(state=State.FIRING).order_by(BY_SEVERITY, "fired_at", "id")[:MAX_ROWS])
     pending = list(single.filter(state=State.PENDING).order_by(FIRES_AT, "id")[: MAX_ROWS - len(firing)])
-    singles = sum(sum(states.values()) for rule_id, states in counted.items() if rule_id not in many)
-    return OpenAlerts(folds, firing, pending, singles - len(firing) - len(pending))
+    count = sum(sum(states.values()) for states in counted.values())
+    left_out = count - len(firing) - len(pending) - sum(fold.count for fold in folds)
+    return OpenAlerts(folds, firing, pending, left_out, len(many) - len(folds))
 
 
 def _labels(rules: list[int], workspaces: Collection[str] | None) -> dict[int, tuple[dict[str, str], dict[str, int]]]:

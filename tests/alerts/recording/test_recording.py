@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 import promql
 from alerts.evaluation.retention import forget_recorded
@@ -214,6 +216,24 @@ def test_old_samples_are_forgotten(portal_setting: Callable[..., None]) -> None:
     portal_setting(retention_5m_days=10)
     assert forget_recorded(minute(0.5) + dt.timedelta(days=10)) == 1
     assert recorded("load:all", minute(1)) == {"a": 2}
+
+
+def test_a_series_without_samples_left_is_forgotten_too(portal_setting: Callable[..., None]) -> None:
+    rule = recording("load:all", "load")
+    run(rule, Everything(gauge({"a": [1, 2, 3], "b": [5, None, None], "c": [None, None, 7]})), 0, 2)
+    portal_setting(retention_5m_days=10)
+    assert forget_recorded(minute(1.5) + dt.timedelta(days=10)) == 2
+    assert sorted(one.labels["host"] for one in RecordedSeries.objects.all()) == ["a", "c"]
+    assert recorded("load:all", minute(2)) == {"a": 3, "c": 7}
+
+
+def test_what_is_too_much_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = recording("load:all", "load")
+    run(rule, Everything(gauge({"a": [1, 2, 3], "b": [5, 6, 7]})), 0, 2)
+    monkeypatch.setattr("usage.series.source.MAX_CELLS", 5)
+    with CaptureQueriesContext(connection) as queries, pytest.raises(promql.LimitError, match="6 samples"):
+        recorded('sum_over_time(load:all{host="a"}[10m])', minute(2))
+    assert not any('"values"' in one["sql"] for one in queries.captured_queries)
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,14 @@ def test_single_alerts_are_bounded_too() -> None:
         open_many(make_rule(name=f"Rule {number}"), 3)
     found = open_alerts(None)
     assert (len(found.pending), found.left_out) == (MAX_ROWS, 90 - MAX_ROWS)
+
+
+def test_of_very_many_rules_with_many_alerts_the_worst_are_shown() -> None:
+    for number in range(MAX_ROWS + 3):
+        open_many(make_rule(name=f"Rule{number:02}"), 6 + number, firing=number % 2)
+    found = open_alerts(None)
+    assert len(found.folds) == MAX_ROWS
+    assert (found.more_rules, found.left_out) == (3, 6 + 8 + 10)
+    assert found.folds[0].rule.name == f"Rule{MAX_ROWS + 1:02}"
+    page = browser_of(make_platform_people().admin).get("/alerts/").content.decode()
+    assert "24 more, of\n      3 more rules with many among them" in page

@@ -9,7 +9,7 @@ BEGINNING = "CREATE FUNCTION usage_store"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0007_marks")]
+    dependencies = [("usage", "0008_label_rules")]
     operations = [
         migrations.CreateModel(
             name="LateArrival",

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("alerts", "0018_merged_incidents"),
+        ("alerts", "0020_recurring_silences"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from alerts.rules.defaults import ensure_defaults
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("alerts", "0019_late_records"),
+        ("alerts", "0021_late_records"),
     ]
 
     operations = [
