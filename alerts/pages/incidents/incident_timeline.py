@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from alerts.evidence.changes import Change
 from alerts.incidents.models import IncidentEvent
 from alerts.incidents.queries import IncidentDetail
 from alerts.models import Delivery, Flip
@@ -12,9 +13,9 @@ from alerts.pages.alerts.timeline import Event, delivery_event
 DOTS = {"firing": "critical", "pending": "warning", "resolved": "ok", "inactive": ""}
 
 
-def incident_timeline(found: IncidentDetail) -> list[Event]:
-    """All of it, oldest first; flips of one kind at one slot are one line."""
-    events = []
+def incident_timeline(found: IncidentDetail, changes: list[Change]) -> list[Event]:
+    """All of it, and the changes around it, oldest first; flips of one kind at one slot are one line."""
+    events = [Event(change.at, "", change.strong, change.after, link=change.link) for change in changes]
     flips = sorted(found.flips, key=lambda flip: (flip.at, flip.to_state))
     for (_, state), alike in groupby(flips, key=lambda flip: (flip.at, flip.to_state)):
         events.append(_flips_event(state, list(alike)))

@@ -13,6 +13,8 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from alerts.evidence import failing, origins, traces
+from alerts.evidence.changes import changes_around
 from alerts.incidents import actions, queries, write_up
 from alerts.incidents import merge as merging
 from alerts.incidents import resolve as resolving
@@ -84,15 +86,20 @@ def detail(request: HttpRequest, incident_id: int) -> HttpResponse:
     """One incident: what it is, what was sent and why, what to do."""
     found = find(request, incident_id)
     runbook = runbook_of(found)
-    slugs = permissions.scope_of(request.user, {}).slugs
+    slugs, now, lead = permissions.scope_of(request.user, {}).slugs, timezone.now(), found.row.lead
     may_operate = permissions.may_operate(request.user)
     context: dict[str, object] = {
         "found": found,
         "incident": found.row.incident,
-        "lead": found.row.lead,
+        "lead": lead,
         "window": PastIncident.of(found.row, timezone.now()),
         "is_snoozed": found.row.incident.is_snoozed(timezone.now()),
-        "events": incident_timeline(found),
+        "events": incident_timeline(found, changes_around(lead, slugs, now)),
+        "origins": origins.origins(lead, slugs, now),
+        "failing": failing.failing(lead, slugs, now),
+        "records": failing.example_records(lead, slugs, now),
+        "refusals": failing.refusals(lead, slugs, now),
+        "behind": traces.behind(lead, slugs, now),
         "escalations": [] if found.row.incident.is_mixed else escalation_rows(found.row.incident),
         "duties": duties(slugs, timezone.now()),
         "steps": write_up.ticked_steps(runbook.version.text, found.events) if runbook else [],
@@ -131,9 +138,11 @@ def export(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Its write-up as Markdown."""
     found = find(request, incident_id)
     runbook = runbook_of(found)
-    lines = [(event.at, f"**{event.strong}**{event.after} {event.detail}") for event in incident_timeline(found)]
+    slugs = permissions.scope_of(request.user, {}).slugs
+    events = incident_timeline(found, changes_around(found.row.lead, slugs, timezone.now()))
+    lines = [(event.at, f"**{event.strong}**{event.after} {event.detail}") for event in events]
     steps = write_up.ticked_steps(runbook.version.text, found.events) if runbook else []
-    alike = write_up.incidents_alike(found.row.incident, permissions.scope_of(request.user, {}).slugs)
+    alike = write_up.incidents_alike(found.row.incident, slugs)
     disposition = f'attachment; filename="incident-{incident_id}.md"'
     text = write_up.write_up(found, lines, steps, alike)
     return HttpResponse(text, content_type="text/markdown; charset=utf-8", headers={"Content-Disposition": disposition})

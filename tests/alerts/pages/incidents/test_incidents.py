@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from alerts.incidents import actions
 from alerts.incidents.collect import flush_due
-from alerts.models import Alert, Delivery, Incident, RoutingVersion, Silence
+from alerts.models import Alert, Delivery, Incident, RoutingVersion, RuleChange, Silence
 from alerts.notify.claims import claim
 from alerts.notify.deliveries import send_claimed
 from tests.alerts.incidents.world import World, at
@@ -223,3 +223,15 @@ def test_the_list_of_incidents_has_pages(operator: Client) -> None:
     assert (len(first.context["closed_rows"]), len(second.context["closed_rows"])) == (50, 2)
     assert "Page 2 of 2" in text_of(second)
     assert len(second.context["open_rows"]) == 1
+
+
+def test_an_incident_shows_what_was_changed_around_it_and_where_it_comes_from(operator: Client) -> None:
+    incident = incident_of(World(ROUTE, "a b"))
+    rule = Alert.objects.latest("id").rule
+    RuleChange.objects.create(rule=rule, version=2, at=at(-60), author_name="jon", fields={"for_seconds": [120, 300]})
+    page = text_of(operator.get(f"/incidents/{incident.pk}/"))
+    assert "Where it comes from" in page
+    assert "Traces behind it" in page
+    assert page.index("Where it comes from") < page.index("Seen before")
+    assert "Rule edited" in page
+    assert "Rule edited" in text_of(operator.get(f"/incidents/{incident.pk}/write-up.md"))
