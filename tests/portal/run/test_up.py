@@ -55,7 +55,7 @@ def first_start(data: Path) -> Iterator[str]:
         family = portal.family()
         assert len(family) > 8
         assert portal.stop(signal.SIGTERM) == 0
-        assert gone(family)
+        await_end(family)
         yield portal.output
 
 
@@ -85,7 +85,7 @@ def stopped(data: Path, later_starts: Callable[[], LivePortal]) -> Path:
     portal = later_starts()
     family = portal.family()
     assert portal.stop(signal.SIGINT) == 0
-    assert gone(family)
+    await_end(family)
     return data
 
 
@@ -112,6 +112,11 @@ def sign_in(portal: LivePortal, name: str, password: str) -> None:
 def gone(processes: list[psutil.Process]) -> bool:
     """None of them runs any more (a zombie whose parent is not ours to judge counts as ended)."""
     return not any(runs(process) for process in processes)
+
+
+def await_end(processes: list[psutil.Process]) -> None:
+    """All of them have ended, or do so now: Postgres's logger outlives the server by a moment."""
+    wait_until(lambda: gone(processes), 10, "the end of every process")
 
 
 def runs(process: psutil.Process) -> bool:
@@ -219,7 +224,7 @@ def test_kill_of_supervisor_and_leaders_at_once_leaves_nothing_after_the_next_st
         process.kill()
     portal.process.wait()
     after = later_starts()
-    assert gone(family)
+    await_end(family)
     wait_until(lambda: ready(after), 40, "readiness")
 
 
@@ -273,7 +278,7 @@ class TestAsOrdinaryUser:
             family = portal.family()
             assert {process.uids().effective for process in family} == {65534}
             assert portal.stop() == 0
-            assert gone(family)
+            await_end(family)
 
     def test_a_folder_that_cannot_be_written_is_refused_with_one_line(self, tmp_path: Path) -> None:
         refused = run_up("--data", str(tmp_path / "data"), wrap=AS_NOBODY)
@@ -340,10 +345,10 @@ def test_the_end_of_make_stops_everything_and_make_run_again_recovers_at_once(st
     first.process.wait()
     second = start()
     try:
-        assert gone(family)
+        await_end(family)
         wait_until(lambda: ready(second), 40, "readiness")
         family = second.family()
     finally:
         second.process.terminate()
         second.process.wait(10)
-    assert gone(family)
+    await_end(family)
