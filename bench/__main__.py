@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 DATA = HERE / ".data"
 RELEASED = HERE / "released.json"
 NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+ON_REQUEST = {"deep"}
 
 
 def measure(name: str, url: str) -> list[Measurement]:
@@ -50,10 +51,10 @@ def table(rows: list[Measurement]) -> str:
 def main() -> None:
     """Measure what is asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which benchmarks (default: all)")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which benchmarks (default: all but deep)")
     parser.add_argument("--release", action="store_true", help="keep what is measured as that of the last release")
     arguments = parser.parse_args()
-    names = arguments.names or NAMES
+    names = arguments.names or [name for name in NAMES if name not in ON_REQUEST]
     rows: list[Measurement] = []
     for name in names:
         shutil.rmtree(DATA, ignore_errors=True)

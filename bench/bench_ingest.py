@@ -26,6 +26,7 @@ from pathlib import Path
 import psycopg
 
 from bench.row import row
+from bench.twin import make_twin
 from core.accounts import keys
 from core.accounts.models import Workspace
 from usage.store import partitions
@@ -121,16 +122,6 @@ def wait_for(url: str) -> None:
     raise SystemExit("the portal did not start")
 
 
-def baseline_table(url: str) -> None:
-    """A table like the one of records, with a partition like its, indexes included."""
-    with psycopg.connect(url) as connection:
-        connection.execute(
-            "CREATE TABLE bench_record (LIKE usage_record INCLUDING DEFAULTS INCLUDING INDEXES) PARTITION BY RANGE (at)"
-        )
-        connection.execute("CREATE TABLE bench_record_all PARTITION OF bench_record DEFAULT")
-        connection.execute(f"CREATE UNIQUE INDEX ON bench_record_all ({partitions.RECORDS.unique})")
-
-
 def newest_batches(url: str) -> list[bytes]:
     """The rows that a round stored as binary COPY data, in batches."""
     parts = []
@@ -151,7 +142,7 @@ def main() -> None:
     url = os.environ["DATABASE_URL"]
     workspace = Workspace.objects.create(slug="bench", name="Bench")
     _, key = keys.create_key("bench", workspace, ["ingest"], rate=0)
-    baseline_table(url)
+    make_twin(url, "bench_record", partitions.RECORDS, "at")
     port = free_port()
     root = Path(__file__).resolve().parent.parent
     command = [sys.executable, "manage.py", "up", "--only", "web", "--port", str(port)]

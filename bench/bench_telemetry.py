@@ -32,8 +32,10 @@ from django.db import connection
 from bench.bench_ingest import copy_batches, free_port, together, wait_for
 from bench.row import Measurement, added_mib, median_seconds, row
 from bench.telemetry_bodies import BATCH, body
+from bench.twin import make_twin
 from core.accounts import keys
 from core.accounts.models import Workspace
+from core.pg.partitions import ensure
 from telemetry.deciding import settle, waiting
 from telemetry.store import partitions
 from telemetry.store.reading import logs, traces
@@ -70,17 +72,6 @@ def send(port: int, key: str, bodies: list[bytes], start: float) -> None:
         connection.close()
 
 
-def baseline_table(url: str) -> None:
-    """A table like the one of spans, with a partition like its, indexes included."""
-    with psycopg.connect(url) as connection:
-        connection.execute(
-            "CREATE TABLE bench_span (LIKE telemetry_span INCLUDING DEFAULTS INCLUDING INDEXES) PARTITION BY "
-            "RANGE (start)"
-        )
-        connection.execute("CREATE TABLE bench_span_all PARTITION OF bench_span DEFAULT")
-        connection.execute(f"CREATE UNIQUE INDEX ON bench_span_all ({partitions.SPANS.unique})")
-
-
 def newest_batches(url: str) -> list[bytes]:
     """The rows that a round stored as binary COPY data, in batches."""
     parts = []
@@ -114,7 +105,7 @@ def all_counted() -> float:
 def ingest(url: str, workspace: Workspace) -> list[Measurement]:
     """Spans durable per second, beside COPY's."""
     _, key = keys.create_key("bench", workspace, ["ingest"], rate=0)
-    baseline_table(url)
+    make_twin(url, "bench_span", partitions.SPANS, "start")
     port = free_port()
     root = Path(__file__).resolve().parent.parent
     command = [sys.executable, "manage.py", "up", "--only", "web", "--port", str(port)]
@@ -159,7 +150,7 @@ def fill(url: str, workspace: int, now: datetime, size: Size = FULL) -> None:
     """A day of traces, spans and logs, and a long trace."""
     begin = now - timedelta(days=1)
     for table in partitions.ALL:
-        partitions.ensure(table, [begin, now])
+        ensure(table, [begin, now])
     apart = timedelta(days=1) / (size.traces * PER_TRACE)
     values = {"w": workspace, "begin": begin, "per": PER_TRACE, "apart": apart, **size._asdict()}
     with psycopg.connect(url) as connection:
