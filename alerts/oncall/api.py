@@ -289,7 +289,7 @@ class MeansSerializer(serializers.ModelSerializer[Channel]):
 
     class Meta:
         model = Channel
-        fields = ("id", "kind", "config", "target", "severities", "delay_seconds")
+        fields = ("id", "kind", "config", "target", "severities", "delay_seconds", "rate_limit", "rate_seconds")
         read_only_fields = ("target",)
 
     @refusals(ConfigInvalid)

@@ -22,7 +22,7 @@ from alerts.models import Alert, Channel, Delivery, State
 from alerts.notify.wake import wake_channels
 from alerts.oncall.means import mail_of, means_of
 from alerts.oncall.models import Escalation, EscalationPolicy
-from alerts.oncall.queries import accounts, called_targets, duty, name_of, names_of_targets, schedules_by_id
+from alerts.oncall.queries import accounts_of, called_targets, duty, name_of, names_of_targets, schedules_by_id
 from alerts.rules.models import gravity
 
 log = logging.getLogger(__name__)
@@ -219,16 +219,17 @@ def _targets(
     """The channels that targets come to, by id, each with why it is used; and what the targets are called."""
     split = [target.split(":", 1) for target in targets]
     ids = {kind: [int(pk) for one, pk in split if one == kind] for kind in ("schedule", "person", "channel")}
-    people = accounts() if ids["schedule"] or ids["person"] else {}
+    schedules = schedules_by_id(ids["schedule"])
+    people = accounts_of(schedules.values(), ids["person"])
     wanted: dict[int, str] = dict.fromkeys(ids["person"], "")
     names = []
-    for schedule in schedules_by_id(ids["schedule"]).values():
+    for schedule in schedules.values():
         on_duty = duty(schedule, people, now).people
         for person in on_duty:
             wanted[person.pk] = f"You are on call for {schedule.name}. "
         names.append(f"{', '.join(map(name_of, on_duty)) or 'nobody'} (on call for {schedule.name})")
-    called = names_of_targets() if ids["person"] or ids["channel"] else {}
-    names += called_targets([target for target in targets if not target.startswith("schedule:")], called)
+    others = [target for target in targets if not target.startswith("schedule:")]
+    names += called_targets(others, names_of_targets(others))
     reached: dict[int, tuple[Channel, str]] = {}
     means = means_of(wanted)
     for pk, why in wanted.items():

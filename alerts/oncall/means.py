@@ -35,9 +35,19 @@ def means_of(people: Collection[int]) -> dict[int, list[Channel]]:
 
 
 def add_means(
-    person: User, kind: str, config: dict[str, Any], *, delay_seconds: int = 0, severities: list[str] | None = None
+    person: User,
+    kind: str,
+    config: dict[str, Any],
+    *,
+    delay_seconds: int = 0,
+    severities: list[str] | None = None,
+    rate_limit: int | None = None,
+    rate_seconds: int = 600,
 ) -> Channel:
-    """Another way to reach the person. ConfigInvalid describes the problem, by field."""
+    """Another way to reach the person; more than `rate_limit` messages in a span are one digest.
+
+    ConfigInvalid describes the problem, by field.
+    """
     if not 0 <= delay_seconds <= LONGEST_DELAY:
         raise ConfigInvalid({"delay_seconds": "must be a day at most"})
     with transaction.atomic():
@@ -45,7 +55,14 @@ def add_means(
         if own_means().filter(person=person).count() >= MAX_MEANS:
             raise ConfigInvalid({"kind": f"a person may have {MAX_MEANS} means"})
         return create_channel(
-            kind, free_name(person, kind), config, severities=severities, person=person, delay_seconds=delay_seconds
+            kind,
+            free_name(person, kind),
+            config,
+            severities=severities,
+            person=person,
+            delay_seconds=delay_seconds,
+            rate_limit=rate_limit,
+            rate_seconds=rate_seconds,
         )
 
 

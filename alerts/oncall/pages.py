@@ -32,10 +32,11 @@ FEED = dt.timedelta(days=90)
 def page(request: HttpRequest) -> HttpResponse:
     """Who is on call now, the schedules, and the policies."""
     slugs = permissions.scope_of(request.user, {}).slugs
-    names = queries.names_of_targets()
+    policies = queries.policies_of(slugs)
+    names = queries.names_of_targets(one for policy in policies for step in policy.steps for one in step["targets"])
     context = {
         "duties": queries.duties(slugs, timezone.now()),
-        "policies": [(policy, step_lines(policy.steps, names)) for policy in queries.policies_of(slugs)],
+        "policies": [(policy, step_lines(policy.steps, names)) for policy in policies],
         "may_operate": permissions.may_operate(request.user),
         "changer": ownership.changer_of(request.user),
     }
@@ -348,6 +349,8 @@ def means_new(request: HttpRequest, kind: str) -> HttpResponse:
                 form.config or {},
                 delay_seconds=delay,
                 severities=form.cleaned_data["severities"],
+                rate_limit=form.cleaned_data["rate_limit"],
+                rate_seconds=form.cleaned_data["rate_seconds"] or 600,
             )
         except ConfigInvalid as error:
             form.take_errors(error)

@@ -56,6 +56,18 @@ def accounts() -> dict[int, User]:
     return User.objects.filter(is_active=True).in_bulk()
 
 
+def accounts_of(schedules: Iterable[Schedule], others: Collection[int]) -> dict[int, User]:
+    """Those of the active accounts that the schedules (ready for `shifts_of`) may have on call, and these others;
+    a calendar may name anybody."""
+    wanted = set(others)
+    for schedule in schedules:
+        if schedule.calendar:
+            return accounts()
+        wanted.update(pk for rotation in schedule.rotations.all() for pk in rotation.people)
+        wanted.update(override.person_id for override in schedule.overrides.all())
+    return User.objects.filter(is_active=True).in_bulk(wanted)
+
+
 def called(people: Iterable[User]) -> dict[str, int]:
     """What a calendar may call them by, in lower case, with their ids; a name that two share calls neither."""
     found: dict[str, int | None] = {}
@@ -129,7 +141,7 @@ def duty(schedule: Schedule, people: dict[int, User], now: dt.datetime) -> Duty:
 def duties(workspaces: Collection[str] | None, now: dt.datetime) -> list[Duty]:
     """Who is on call, for each schedule that a reader of these workspaces may see."""
     found = schedules_of(workspaces)
-    people = accounts() if found else {}
+    people = accounts_of(found, ())
     return [duty(schedule, people, now) for schedule in found]
 
 
@@ -138,11 +150,17 @@ def policies_of(workspaces: Collection[str] | None) -> list[EscalationPolicy]:
     return list(EscalationPolicy.objects.filter(owned(workspaces)).select_related("workspace"))
 
 
-def names_of_targets() -> dict[str, str]:
-    """What the targets of steps are called: `schedule:1`, `person:2`, `channel:3`."""
-    schedules = {f"schedule:{pk}": name for pk, name in Schedule.objects.values_list("pk", "name")}
-    channels = {f"channel:{pk}": name for pk, name in Channel.objects.values_list("pk", "name")}
-    return schedules | {f"person:{pk}": name_of(one) for pk, one in accounts().items()} | channels
+def names_of_targets(targets: Iterable[str]) -> dict[str, str]:
+    """What these targets of steps are called: `schedule:1`, `person:2`, `channel:3`."""
+    ids: dict[str, list[int]] = {}
+    for target in targets:
+        kind, _, pk = target.partition(":")
+        ids.setdefault(kind, []).append(int(pk))
+    schedules = Schedule.objects.filter(pk__in=ids.get("schedule", [])).values_list("pk", "name")
+    people = User.objects.filter(pk__in=ids.get("person", []), is_active=True)
+    channels = Channel.objects.filter(pk__in=ids.get("channel", [])).values_list("pk", "name")
+    named = {f"schedule:{pk}": name for pk, name in schedules} | {f"channel:{pk}": name for pk, name in channels}
+    return named | {f"person:{one.pk}": name_of(one) for one in people}
 
 
 def called_targets(targets: Sequence[str], names: dict[str, str]) -> list[str]:
@@ -175,7 +193,7 @@ class EscalationRow:
 def escalation_rows(incident: Incident) -> list[EscalationRow]:
     """How far the incident has come in each of its policies."""
     found = list(Escalation.objects.filter(incident=incident).order_by("id"))
-    names = names_of_targets() if found else {}
+    names = names_of_targets(one for escalation in found for step in escalation.steps for one in step["targets"])
     rows = []
     for escalation in found:
         taken = {entry["step"]: entry for entry in escalation.taken}

@@ -3,7 +3,7 @@
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ViewSetMixin
 
-from alerts.api import alerts, channels, incidents, recurring_silences, routing, rule_files, rules, runbooks
+from alerts.api import alerts, channels, incidents, noise, recurring_silences, routing, rule_files, rules, runbooks
 from alerts.oncall import api as oncall
 from core.accounts import api as accounts
 from core.audit import api as audit
@@ -24,6 +24,7 @@ RESOURCES: dict[str, type[ViewSetMixin]] = {
     "silences": incidents.Silences,
     "recurring-silences": recurring_silences.RecurringSilences,
     "routing": routing.Routing,
+    "noise": noise.Noise,
     "flips": alerts.Flips,
     "deliveries": alerts.Deliveries,
     "channels": channels.Channels,

@@ -18,6 +18,7 @@ from alerts.notify.deliveries import send_claimed
 from alerts.oncall.escalate import escalate, escalate_due
 from alerts.oncall.means import add_means
 from alerts.oncall.policies import save_policy
+from alerts.oncall.queries import accounts_of, names_of_targets, schedules_by_id
 from alerts.routing.matchers import parse_matchers
 from tests.alerts.incidents.world import at
 from tests.alerts.oncall.world import Night, step
@@ -312,3 +313,13 @@ def test_what_was_queued_before_an_acknowledgement_is_not_sent_once_it_lapses() 
     later.refresh_from_db()
     assert later.state == "skipped"
     assert Delivery.objects.filter(channel__name="mara: ntfy").exclude(pk=later.pk).count() == 1
+
+
+def test_a_step_reads_the_accounts_that_it_may_reach_and_no_others() -> None:
+    night = Night()
+    User.objects.bulk_create(User(username=f"user{number}") for number in range(300))
+    schedules = schedules_by_id([night.schedule.pk])
+    assert set(accounts_of(schedules.values(), [night.jon.pk])) == {night.mara.pk, night.jon.pk}
+    night.schedule.calendar = "BEGIN:VCALENDAR"
+    assert len(accounts_of([night.schedule], [])) == 302
+    assert names_of_targets([night.person(night.jon), "channel:0"]) == {night.person(night.jon): "jon"}

@@ -172,3 +172,16 @@ def test_pages_take_a_number_of_queries_that_does_not_grow_with_the_schedules(
     add_means(people.owner, "ntfy", {"topic": "t"})
     with django_assert_max_num_queries(25):
         admin.get("/on-call/")
+
+
+def test_one_s_own_means_take_a_limit_on_the_page_and_by_the_api(people: People) -> None:
+    browser = browser_of(people.teammate)
+    form = {"config_topic": "t", "rate_limit": "3", "rate_seconds": "5m", "delay_seconds": "0"}
+    answer = browser.post("/on-call/me/new/ntfy/", form)
+    assert answer.status_code == 302, answer.context["form"].errors
+    body = {"kind": "ntfy", "config": {"topic": "u"}, "rate_limit": 4, "rate_seconds": 60}
+    assert browser.post("/api/v1/means", body, content_type="application/json").status_code == 201
+    found = Channel.every.filter(person=people.teammate).order_by("id")
+    assert list(found.values_list("rate_limit", "rate_seconds")) == [(3, 300), (4, 60)]
+    wrong = browser.post("/api/v1/means", {**body, "rate_limit": 0}, content_type="application/json")
+    assert wrong.status_code == 400

@@ -78,3 +78,19 @@ def test_everybody_sees_their_own_and_the_queries_stay_flat(django_assert_max_nu
     assert "World" not in browser_of(people.outsider).get("/notifications/noise/").content.decode()
     assert client.get(f"/notifications/noise/{world.rule.pk}/").status_code == 200
     assert client.get("/notifications/noise/987654/").status_code == 404
+
+
+def test_the_api_ranks_the_same_rules_for_who_sees_their_alerts() -> None:
+    people = make_people()
+    world = World(TREE)
+    world.fire(0, "x", workspace="production")
+    Alert.objects.update(fired_at=timezone.now())
+    (row,) = browser_of(people.owner).get("/api/v1/noise").json()
+    assert (row["rule"], row["name"], row["alerts"], row["incidents"], row["acted"]) == (
+        world.rule.pk,
+        "World",
+        1,
+        1,
+        0,
+    )
+    assert browser_of(people.outsider).get("/api/v1/noise").json() == []
