@@ -25,7 +25,7 @@ from usage.series.index import Group
 from usage.series.reading import Counters, Reading, Stretch, Tables
 from usage.store import chunks
 
-MAX_BYTES = 48 * 2**20
+MAX_BYTES = 32 * 2**20
 ENTRY_BYTES = 600  # what a span takes besides its numbers: its key and the arrays' own
 DAY = 86_400
 # At most so many numbers of spans that are read at once.

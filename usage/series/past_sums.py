@@ -22,8 +22,8 @@ from usage.series.grid import LONG, SCRAPE, SETTLED
 from usage.series.reading import Tables
 from usage.store import chunks
 
-MAX_BYTES = 24 * 2**20
-MAX_ENTRY_BYTES = MAX_BYTES // 6
+MAX_BYTES = 12 * 2**20
+MAX_ENTRY_BYTES = MAX_BYTES // 3
 SECONDS = 3600.0  # for which a column is remembered
 BEFORE = 90_000  # seconds before the first window whose changes matter: a day, and a bucket
 DAY = 86_400

@@ -24,6 +24,7 @@ from usage.series.grid import on_grid
 from usage.series.reading import Counters, Entries, Reading
 
 MAX_CELLS = 16_000_000  # of a matrix, 128 MB
+CELLS_AT_ONCE = 1_000_000  # that are cumulated
 ROUNDING = 1e-12
 
 
@@ -151,17 +152,27 @@ class Summation:
                 f"the sum has {shape[0]:,} groups at {len(windows.end):,} steps, more than memory is given for:"
                 " sum by fewer labels, or take a shorter range",
             )
-        place = groups.of_row[own.series] * self._width + own.cell
-        place = place * shape[2] + np.searchsorted(used, np.arange(len(knots)))[own.column]
-        # Of nothing at all bincount makes integers.
-        sums = np.bincount(place, own.value, int(np.prod(shape))).astype(np.float64, copy=False).reshape(shape)
-        sums = np.cumsum(np.cumsum(sums, axis=2, out=sums), axis=1, out=sums)[:, list(self.cumulated), :-1]
-        at = on_grid(sums.reshape(-1, len(used)), knots[used], edges)
-        change = at[:, np.searchsorted(edges, windows.last_at)] - at[:, np.searchsorted(edges, windows.first_at)]
         sampled, to_start, to_end = windows.stretched(windows.first, slice(None))
-        change *= (sampled + to_start + to_end) / sampled
+        stretch = (sampled + to_start + to_end) / sampled
+        first, last = (np.searchsorted(edges, at) for at in (windows.first_at, windows.last_at))
         # In the order of its shape, since single places are corrected in a flat view of it.
-        return np.ascontiguousarray(change).reshape(shape[0], len(self.cumulated), len(windows.end))
+        changes = np.empty((shape[0], len(self.cumulated), len(windows.end)))
+        group, column = groups.of_row[own.series], np.searchsorted(used, np.arange(len(knots)))[own.column]
+        # Some groups at a time, since what is cumulated is larger than what is wanted of it.
+        at_once = max(1, CELLS_AT_ONCE // (shape[1] * shape[2]))
+        for start in range(0, shape[0], at_once):
+            stop = min(start + at_once, shape[0])
+            chosen = slice(None) if stop - start == shape[0] else np.flatnonzero((group >= start) & (group < stop))
+            place = ((group[chosen] - start) * shape[1] + own.cell[chosen]) * shape[2] + column[chosen]
+            some = (stop - start, *shape[1:])
+            # Of nothing at all bincount makes integers.
+            sums = np.bincount(place, own.value[chosen], int(np.prod(some))).astype(np.float64, copy=False)
+            sums = sums.reshape(some)
+            sums = np.cumsum(np.cumsum(sums, axis=2, out=sums), axis=1, out=sums)[:, list(self.cumulated), :-1]
+            at = on_grid(sums.reshape(-1, len(used)), knots[used], edges)
+            change = (at[:, last] - at[:, first]) * stretch
+            changes[start:stop] = change.reshape(stop - start, *changes.shape[1:])
+        return changes
 
     def _put_right(self, sums: Floats, own: Entries, before: Floats, groups: Groups) -> None:
         """Replace, in the sums, what the linear way made of each series and window to
