@@ -24,6 +24,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",
 )
 
 
@@ -43,16 +44,31 @@ def complaints() -> list[str]:
     return []
 
 
+@pytest.fixture(scope="session")
+def window(browser: Browser, live_server: LiveServer) -> BrowserContext:
+    """The window of all tests. A tab of the portal stays open in it, so that the process that has read and compiled the
+    portal's scripts is there for the next test too."""
+    found = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 960}, color_scheme="light")
+    found.new_page().goto("/healthz")
+    return found
+
+
 @pytest.fixture
-def context(browser: Browser, tables: None, live_server: LiveServer, complaints: list[str]) -> Iterator[BrowserContext]:
-    """A browser's window in which a superuser is logged in."""
+def context(
+    window: BrowserContext, tables: None, live_server: LiveServer, complaints: list[str]
+) -> Iterator[BrowserContext]:
+    """A window that knows nothing but the scripts, in which a superuser is logged in."""
     client = Client()
     client.force_login(User.objects.create_superuser("admin"))
-    found = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 960}, color_scheme="light")
     cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    found.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-    yield found
-    found.close()
+    window.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    yield window
+    stays, *others = window.pages
+    for page in others:
+        page.close()
+    stays.evaluate("localStorage.clear()")
+    window.clear_cookies()
+    window.clear_permissions()
     assert complaints == []
 
 
