@@ -80,9 +80,9 @@ def evaluate(slot: int) -> None:
     tick(minute(slot) + DELAY, portal_source(None))
 
 
-def notify(slot: int) -> None:
-    """What workers do until the next one."""
-    for now in (minute(slot) + number * DELAY for number in (1, 2, 3, 4)):
+def notify(slot: int, until: int = 4) -> None:
+    """What workers do in so many quarters of the minute until the next one."""
+    for now in (minute(slot) + number * DELAY for number in range(1, until + 1)):
         flush_due(now)
         escalate_due(now)
         send_all(now)
@@ -226,8 +226,8 @@ def play(postgres: OwnPostgres, server: HttpServer, chance: random.Random | None
             deaths[victim] += disturb(taking, STATEMENTS["web"], victim, chance, postgres)
         assert in_a_process(taking)
         if chance and victim == "beat":
-            # The task that evaluates was not sent, or not yet.
-            deaths[victim] += in_a_process(lambda slot=slot: notify(slot))  # type: ignore[misc]
+            # The task that evaluates was not sent yet: for no longer than messages wait for it (LATE).
+            deaths[victim] += in_a_process(lambda slot=slot: notify(slot, 2))  # type: ignore[misc]
         elif chance and not in_web:
             deaths[victim] += disturb(working, STATEMENTS["worker"], victim, chance, postgres)
         assert in_a_process(working)
