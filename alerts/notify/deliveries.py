@@ -25,6 +25,7 @@ from alerts.notify.claims import CLAIM, Claimed, claim, rest
 from alerts.notify.digest import digest_message
 from alerts.notify.encryption import SecretLost, decrypt
 from alerts.notify.incident_message import delivery_message
+from alerts.notify.picture import with_picture
 from alerts.notify.templates import apply_template
 from alerts.notify.transports import TRANSPORTS
 from alerts.notify.transports.contract import DeliveryError, Reply
@@ -130,7 +131,10 @@ def attempt_to_send(parts: Sequence[Delivery], claimed: Claimed, now: dt.datetim
     try:
         config = decrypt(channel.config_encrypted)
         with span("notify", channel=channel.kind, delivery=delivery.pk):
-            message = delivery_message(delivery, now) if len(parts) == 1 else digest_message(parts, channel, now)
+            if len(parts) == 1:
+                message = with_picture(delivery_message(delivery, now), delivery, channel.kind, now)
+            else:
+                message = digest_message(parts, channel, now)
             reply = transport.notify(apply_template(message, claimed.template), config)
     except SecretLost as error:
         return Attempt(False, time.monotonic() - start, error=str(error))

@@ -78,8 +78,9 @@ class Message:
     """One flip as a notification. `state` is firing or resolved, or test or notice, which are about no alert and have
     but a title, a description and a link. Times are aware; links are absolute or empty.
 
-    `evidence` are lines of name and text: who is behind it, what was changed before, when it fired before.
-    `act_url` is where its reader may acknowledge or snooze, `act_token` what a button sends for that.
+    `evidence` are lines of name and text: who is behind it, what was changed before, when it fired before. `picture` is
+    its chart as a PNG, or empty. `act_url` is where its reader may acknowledge or snooze, `act_token` what a button
+    sends for that.
     """
 
     state: str
@@ -108,6 +109,7 @@ class Message:
     left_out: int = 0
     traces: tuple[TraceLine, ...] = ()
     evidence: tuple[tuple[str, str], ...] = ()
+    picture: bytes = field(default=b"", repr=False)
     reference: str = ""
     act_url: str = ""
     act_token: str = ""

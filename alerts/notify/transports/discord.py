@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from alerts.notify.transports.contract import Field, Message
-from alerts.notify.transports.http import host, parse_fields, post_json
+from alerts.notify.transports.http import host, parse_fields, post_json, post_parts
 from alerts.notify.transports.text import cut, facts, headline, links
 
 FIELDS: tuple[Field, ...] = (Field("url", "Webhook URL", "Discord: channel, Integrations, Webhooks. It is a secret."),)
@@ -25,8 +26,12 @@ def target(config: dict[str, Any]) -> str:
 
 
 def notify(message: Message, config: dict[str, Any]) -> str:
-    """Post it."""
-    return post_json(config["url"], payload(message))
+    """Post it, with its chart where there is one."""
+    body = payload(message)
+    if not message.picture:
+        return post_json(config["url"], body)
+    body["embeds"][0]["image"] = {"url": "attachment://chart.png"}
+    return post_parts(config["url"], {"payload_json": json.dumps(body)}, "files[0]", message.picture)
 
 
 def payload(message: Message) -> dict[str, Any]:

@@ -26,6 +26,7 @@ FIELDS: tuple[Field, ...] = (Field("to", "Recipients", "Addresses, separated by 
 SECONDS, SECONDS_IN_ALL = 10, 40
 RECIPIENTS = 50
 SUBJECT = 200
+CHART = "chart@llm-usage-portal"
 COLOURS = {"resolved": "#1a8a5a", "test": "#566172", "notice": "#566172", "critical": "#c9302c", "warning": "#b26a00"}
 PORTS = {"smtp": 25, "smtps": 465}
 
@@ -179,8 +180,15 @@ def build(message: Message, to: list[str], sender: str) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(render_to_string("alerts/email.txt", {"message": message}).strip() + "\n")
     mail.add_alternative(
-        render_to_string("alerts/email.html", {"message": message, "colour": colour_of(message)}), subtype="html"
+        render_to_string("alerts/email.html", {"message": message, "colour": colour_of(message), "cid": CHART}),
+        subtype="html",
     )
+    if message.picture:
+        shown = mail.get_body(("html",))
+        if isinstance(shown, EmailMessage):
+            shown.add_related(
+                message.picture, "image", "png", cid=f"<{CHART}>", disposition="inline", filename="chart.png"
+            )
     return mail
 
 

@@ -6,6 +6,8 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+
 from alerts.notify.transports.contract import ConfigInvalid, DeliveryError
 from core.net.outbound import Forbidden, Unreachable, check_url, post
 
@@ -55,11 +57,30 @@ def post_json(url: str, body: Any, headers: dict[str, str] | None = None) -> str
     return post_for_answer(url, body, headers)[0]
 
 
+def post_parts(url: str, fields: dict[str, str], name: str, picture: bytes) -> str:
+    """POST a form with a picture under `name`, as post_json."""
+    form = httpx.Request("POST", url, data=fields, files={name: ("chart.png", picture, "image/png")})
+    return _posted(url, form.read(), {"Content-Type": form.headers["Content-Type"]})[0]
+
+
+def post_bytes(url: str, body: bytes, content_type: str) -> str:
+    """POST as it is, as post_json."""
+    return _posted(url, body, {"Content-Type": content_type})[0]
+
+
+def post_form(url: str, body: bytes, headers: dict[str, str]) -> tuple[str, str]:
+    """POST an encoded form; the reply and the text of the answer, as post_for_answer."""
+    return _posted(url, body, {"Content-Type": "application/x-www-form-urlencoded", **headers})
+
+
 def post_for_answer(url: str, body: Any, headers: dict[str, str] | None = None) -> tuple[str, str]:
     """The same, with the text of the answer."""
-    lines = {"Content-Type": "application/json", **(headers or {})}
+    return _posted(url, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})})
+
+
+def _posted(url: str, body: bytes, lines: dict[str, str]) -> tuple[str, str]:
     try:
-        answer = post(url, json.dumps(body).encode(), lines)
+        answer = post(url, body, lines)
     except Forbidden as error:
         raise DeliveryError(str(error), retry=False) from None
     except Unreachable as error:

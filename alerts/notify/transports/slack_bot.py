@@ -4,15 +4,19 @@ Slack's chat.postMessage."""
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlencode
 
 from alerts.notify.transports import slack
 from alerts.notify.transports.contract import DeliveryError, Field, Message, Reply
-from alerts.notify.transports.http import parse_fields, post_for_answer
+from alerts.notify.transports.http import parse_fields, post_bytes, post_for_answer, post_form
 
 API = "https://slack.com/api"
 FIELDS: tuple[Field, ...] = (
-    Field("token", "Bot token", "Begins with xoxb-; the app needs chat:write. It is a secret."),
+    Field(
+        "token", "Bot token", "Begins with xoxb-; the app needs chat:write, and files:write for charts. It is a secret."
+    ),
     Field("channel", "Channel", "Its id, or #name."),
     Field(
         "signing_secret",
@@ -58,8 +62,25 @@ def notify(message: Message, config: dict[str, Any]) -> str:
     try:
         answer = json.loads(text)
         if answer["ok"]:
-            return Reply(reply[:60], message.reference or str(answer["ts"]))
+            thread = message.reference or str(answer["ts"])
+            if message.picture:
+                # The message has arrived: it is not sent again for its picture.
+                with suppress(DeliveryError, ValueError, KeyError, TypeError):
+                    upload(message.picture, config, str(answer.get("channel", "")), thread)
+            return Reply(reply[:60], thread)
         problem = str(answer["error"])
     except (ValueError, KeyError, TypeError):
         raise DeliveryError("Slack's answer is not what its API says", retry=True, reply=reply) from None
     raise DeliveryError(f"Slack refused: {problem}", retry=problem in PASSING, reply=problem)
+
+
+def upload(picture: bytes, config: dict[str, Any], channel: str, thread: str) -> None:
+    """Put the chart into the thread: files.getUploadURLExternal, the bytes, files.completeUploadExternal. The app needs
+    files:write."""
+    base, lines = config["url"].rstrip("/"), {"Authorization": f"Bearer {config['token']}"}
+    form = urlencode({"filename": "chart.png", "length": len(picture)}).encode()
+    _, text = post_form(f"{base}/files.getUploadURLExternal", form, lines)
+    place = json.loads(text)
+    post_bytes(str(place["upload_url"]), picture, "image/png")
+    done = {"files": [{"id": place["file_id"], "title": "Chart"}], "channel_id": channel, "thread_ts": thread}
+    post_for_answer(f"{base}/files.completeUploadExternal", done, lines)

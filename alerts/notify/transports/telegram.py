@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html import escape
 from typing import Any
 
-from alerts.notify.transports.contract import Field, Message
-from alerts.notify.transports.http import host, parse_fields, post_json
+from alerts.notify.transports.contract import DeliveryError, Field, Message
+from alerts.notify.transports.http import host, parse_fields, post_json, post_parts
 from alerts.notify.transports.text import body, cut, headline, links
 
 API = "https://api.telegram.org"
@@ -30,9 +31,14 @@ def target(config: dict[str, Any]) -> str:
 
 
 def notify(message: Message, config: dict[str, Any]) -> str:
-    """Send it to the chat."""
-    address = f"{config['url'].rstrip('/')}/bot{config['token']}/sendMessage"
-    return post_json(address, payload(message, config["chat_id"]))
+    """Send it to the chat, then its chart where there is one: a picture's caption would be too short for the text."""
+    bot = f"{config['url'].rstrip('/')}/bot{config['token']}"
+    reply = post_json(f"{bot}/sendMessage", payload(message, config["chat_id"]))
+    if message.picture:
+        # The message has arrived: it is not sent again for its picture.
+        with suppress(DeliveryError):
+            post_parts(f"{bot}/sendPhoto", {"chat_id": config["chat_id"]}, "photo", message.picture)
+    return reply
 
 
 def payload(message: Message, chat_id: str) -> dict[str, Any]:

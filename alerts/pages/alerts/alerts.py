@@ -15,12 +15,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from alerts import queries
-from alerts.evidence import failing, origins, traces
+from alerts.evidence import chart, failing, origins, traces
 from alerts.evidence.changes import changes_around
 from alerts.evidence.earlier import earlier_alerts
 from alerts.models import Alert, Rule
 from alerts.notify import acknowledge
-from alerts.pages.alerts import evidence, open_alerts
+from alerts.pages.alerts import open_alerts
 from alerts.pages.alerts.timeline import timeline
 from alerts.pages.forms import HistoryForm
 from alerts.rules.expression import ExpressionError
@@ -145,7 +145,7 @@ def figure(request: HttpRequest, alert_id: int) -> HttpResponse:
     found, now = find(request, alert_id), timezone.now()
     slugs = permissions.scope_of(request.user, {}).slugs
     try:
-        drawn = evidence.figure(found, changes_around(found.alert, slugs, now), slugs, now)
+        drawn = chart.figure(found, changes_around(found.alert, slugs, now), slugs, now)
     except (PromQLError, ExpressionError) as error:
         return JsonResponse({"error": str(error)}, status=422)
     return JsonResponse(drawn)

@@ -16,9 +16,9 @@ from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.series import portal_source
 from alerts.evaluation.states import holding_of
 from alerts.evaluation.suggestion import suggested_threshold
+from alerts.evidence import alert_figures
 from alerts.incidents.queries import IncidentRow, recent_incidents
 from alerts.models import Rule, RuleGroup
-from alerts.pages.alerts import alert_figures
 from alerts.rules.expression import ExpressionError
 from alerts.rules.judgement import JUDGED
 from core.charts import overlays

@@ -6,8 +6,8 @@ import pytest
 
 import promql
 from alerts.evaluation.backtest import Backtest, backtest
+from alerts.evidence.alert_figures import rule_figure
 from alerts.models import Rule
-from alerts.pages.alerts.alert_figures import rule_figure
 from alerts.rules.expression import distance
 from alerts.rules.rule_templates import TEMPLATES
 

@@ -9,10 +9,10 @@ from typing import Any
 import promql
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.series import portal_source
+from alerts.evidence import alert_figures
 from alerts.evidence.changes import Change
 from alerts.evidence.origins import HOUR, counted_by
 from alerts.models import Alert, State
-from alerts.pages.alerts import alert_figures
 from alerts.queries import AlertDetail
 from alerts.rules.expression import expand, split
 from core.ui.time_range import TimeRange
