@@ -75,6 +75,16 @@ class Shown:
     saved: Backtest | None = None
     catch: Catch | None = None
     is_deferred: bool = False
+    typed: Rule | None = None
+    stored: Rule | None = None
+
+    @property
+    def differences(self) -> list[tuple[str, object, object]]:
+        """The fields by which it judges that the saved version has otherwise: name, saved, typed."""
+        if self.typed is None or self.stored is None:
+            return []
+        pairs = ((name, getattr(self.stored, name), getattr(self.typed, name)) for name in JUDGED)
+        return [(name.replace("_", " "), old, new) for name, old, new in pairs if old != new]
 
     @property
     def level(self) -> float | None:
@@ -120,7 +130,17 @@ def try_out(
     example = None if rule.record else example_message(test, rule)
     suggested = suggested_threshold(test, holding_of(rule)) if rule.threshold is not None else None
     suggested = None if suggested == rule.threshold else suggested
-    return Shown(test, drawn, len(alert_figures.state_rows(test)[0]), example, suggested, saved=saved, catch=catch)
+    return Shown(
+        test,
+        drawn,
+        len(alert_figures.state_rows(test)[0]),
+        example,
+        suggested,
+        saved=saved,
+        catch=catch,
+        typed=rule,
+        stored=stored,
+    )
 
 
 def likely_threshold(rule: Rule, workspaces: Collection[str] | None) -> float | None:

@@ -1,6 +1,7 @@
 """What the editor says of a marked window, of deploys, and of incidents to try a rule on."""
 
 from datetime import timedelta
+from html import escape
 from typing import Any
 
 import pytest
@@ -90,3 +91,14 @@ def test_the_api_answers_the_same(people: People, rule: Rule) -> None:
     assert client.post("/api/v1/alerting-rules/backtest", asked, format="json").json()["caught"] is None
     one = client.post("/api/v1/alerting-rules/backtest", {**asked, "window_to": times["window_to"]}, format="json")
     assert one.status_code == 400
+
+
+def test_what_is_typed_stands_beside_the_saved_version(people: People, rule: Rule) -> None:
+    part = preview(people, rule, threshold="3", for_seconds="15m")
+    assert (
+        '<tr><td>threshold</td><td class="wrap"><code>1.0</code></td> <td class="wrap"><code>3.0</code></td></tr>'
+        in part
+    )
+    saved = " ".join(escape(rule.expr).split())
+    assert f'<tr><td>expr</td><td class="wrap"><code>{saved}</code></td>' in part
+    assert "<tr><td>for seconds</td>" not in part
