@@ -43,7 +43,7 @@ def _changed(alert: Alert, slugs: set[str] | None, now: dt.datetime) -> str:
 
 
 def _before(alert: Alert, slugs: set[str] | None) -> str:
-    same = [one for one in earlier_alerts(alert, slugs) if one.is_same and one.alert.fired_at is not None]
+    same = earlier_alerts(alert, slugs, only_same=True)
     if not same:
         return ""
     last = same[0]

@@ -25,9 +25,9 @@ class Earlier:
     end: str
 
 
-def earlier_alerts(alert: Alert, workspaces: Collection[str] | None) -> list[Earlier]:
-    """Those of the last WITHIN of the same label set, then others of its rule, the newest first, that a reader of these
-    workspaces (None: all) may see."""
+def earlier_alerts(alert: Alert, workspaces: Collection[str] | None, *, only_same: bool = False) -> list[Earlier]:
+    """Those of the last WITHIN of the same label set, then unless `only_same` others of its rule, the newest first,
+    that a reader of these workspaces (None: all) may see."""
     past = (
         Alert.objects.filter(seen_by(workspaces), rule=alert.rule_id, fired_at__gte=alert.active_at - WITHIN)
         .filter(active_at__lt=alert.active_at)
@@ -36,8 +36,9 @@ def earlier_alerts(alert: Alert, workspaces: Collection[str] | None) -> list[Ear
         .order_by("-fired_at", "-id")
     )
     same = list(past.filter(fingerprint=alert.fingerprint)[:SHOWN])
-    others = list(past.exclude(fingerprint=alert.fingerprint)[: SHOWN - len(same)]) if len(same) < SHOWN else []
-    ends = _ends([*same, *others], workspaces)
+    more = 0 if only_same else SHOWN - len(same)
+    others = list(past.exclude(fingerprint=alert.fingerprint)[:more]) if more else []
+    ends = _ends([*same, *others], workspaces) if same or others else {}
     return [Earlier(one, one.fingerprint == alert.fingerprint, ends.get(one.pk, "")) for one in (*same, *others)]
 
 

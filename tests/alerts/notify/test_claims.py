@@ -67,13 +67,13 @@ def states() -> str:
     return " ".join(f"{state}{attempts}" for state, attempts in rows)
 
 
-def test_a_message_takes_two_statements_beside_its_share_of_the_claims(
+def test_a_message_takes_six_statements_beside_its_share_of_the_claims(
     channel: Channel, receiver: Receiver, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     claimed = claim(channel.pk, at(10), BATCH)
     assert claimed is not None
-    # The traces behind the alert and the result; the template is read once.
-    with django_assert_num_queries(2 * 6 + 1):
+    # Traces, marks, edits, keys and earlier alerts behind the alert, and the result; the template is read once.
+    with django_assert_num_queries(6 * 6 + 1):
         assert send_claimed(claimed, Clock()) == 6
     assert receiver.names == list("abcdef")
     assert states() == "sent1 sent1 sent1 sent1 sent1 sent1"
