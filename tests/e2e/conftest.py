@@ -1,6 +1,7 @@
 """A real browser, logged in, before a web server on the tests' own database. What it complains about fails the test."""
 
 import os
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from pytest_django.live_server_helper import LiveServer
 
 from tests.conftest import require_program
+from tests.servers import wait_until
 
 # Playwright's own 5 s are too few where two browsers, their servers and Postgres share a small machine.
 expect.set_options(timeout=30_000)
@@ -45,12 +47,15 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def window(browser: Browser, live_server: LiveServer) -> BrowserContext:
+def window(browser: Browser, django_db_setup: None, live_server: LiveServer) -> Iterator[BrowserContext]:
     """The window of all tests. A tab of the portal stays open in it, so that the process that has read and compiled the
     portal's scripts is there for the next test too."""
     found = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 960}, color_scheme="light")
     found.new_page().goto("/healthz")
-    return found
+    yield found
+    found.close()
+    # Each connection of the browser has a thread of the server, and that one of Postgres: they end before the database.
+    wait_until(lambda: not [one for one in threading.enumerate() if "process_request_thread" in one.name])
 
 
 @pytest.fixture
