@@ -56,6 +56,7 @@ def test_what_would_not_have_been_caught_is_said_with_the_for_that_would(people:
         (ago(1), ago(60), "A window is between a minute and 30 days long."),
         (ago(60 * 24 * 40), ago(1), "A window is between a minute and 30 days long."),
     ],
+    ids=["no time", "no number", "backwards", "too long"],
 )
 def test_a_window_that_cannot_be_is_named(people: People, rule: Rule, start: Any, end: Any, said: str) -> None:
     assert said in preview(people, rule, window_from=start, window_to=end)
