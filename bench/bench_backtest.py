@@ -16,9 +16,9 @@ import time
 from django.db import connection, transaction
 from django.utils import timezone
 
-from alerts.evaluation.backtest import Backtest, backtest, step_of
 from alerts.evaluation.series import portal_source
 from alerts.models import Rule
+from alerts.trial.backtest import Backtest, backtest, step_of
 from bench.bench_alerts import core_seconds
 from bench.row import Measurement, row
 from core.pg.partitions import ensure

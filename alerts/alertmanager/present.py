@@ -9,10 +9,10 @@ from typing import Any
 
 from django.conf import settings
 
-from alerts.incidents.alertmanager_file import export_file
 from alerts.incidents.models import Member, Silence
 from alerts.incidents.muting import matchers_of
 from alerts.incidents.policy import Policy
+from alerts.incidents.routing.alertmanager_file import export_file
 from alerts.models import Alert, State
 from alerts.queries import seen_by
 from alerts.routing.configuration import ConfigurationError

@@ -19,10 +19,10 @@ from alerts.alertmanager import present
 from alerts.alertmanager.external import take_alerts
 from alerts.alertmanager.parse import BadRequest, read_alerts, read_filters, read_json, read_silence
 from alerts.incidents.access import visible_silences, workspace_of
-from alerts.incidents.branches import seen
 from alerts.incidents.models import Silence
 from alerts.incidents.muting import matchers_of
 from alerts.incidents.policy import current_policy
+from alerts.incidents.routing.branches import seen
 from alerts.incidents.silences import LISTED, SilenceError, expire_silence, set_silence
 from alerts.routing.configuration import RESOLVE_TIMEOUT
 from alerts.routing.matchers import Matchers

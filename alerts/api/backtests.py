@@ -9,18 +9,18 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from alerts.evaluation.backtest import backtest, step_of
-from alerts.evaluation.caught import Window, would_catch
-from alerts.evaluation.episodes import Episode
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.series import portal_source
 from alerts.evaluation.states import holding_of
-from alerts.evaluation.suggestion import suggested_threshold
 from alerts.models import Rule, WithoutData
 from alerts.rules.edits import MAX_FLAP_LIMIT
 from alerts.rules.expression import ExpressionError, check
 from alerts.rules.judgement import JUDGED, check_judgement
 from alerts.rules.thresholds import MAX_ROWS, rows_problem
+from alerts.trial.backtest import backtest, step_of
+from alerts.trial.caught import Window, would_catch
+from alerts.trial.episodes import Episode
+from alerts.trial.suggestion import suggested_threshold
 from core.api.fields import SampleValue, Texts
 from promql import PromQLError, snapshot_of
 

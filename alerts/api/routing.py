@@ -16,11 +16,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from alerts.incidents import edits, routing_preview
-from alerts.incidents.branches import remove_branch
 from alerts.incidents.models import Silence
 from alerts.incidents.policy import current_policy
-from alerts.incidents.simulation import compare
+from alerts.incidents.routing import edits, routing_preview
+from alerts.incidents.routing.branches import remove_branch
+from alerts.incidents.routing.simulation import compare
 from alerts.routing.configuration import ConfigurationError
 from core.accounts import permissions
 from core.accounts.models import Workspace

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 import promql
-from alerts.evaluation.backtest import Backtest
 from alerts.models import Rule
+from alerts.trial.backtest import Backtest
 from core.charts import figures, overlays
 from core.charts.figures import Figure, Layout, Trace, figure, heatmap, series_colour, time_axis, values_of
 from promql.values import Floats

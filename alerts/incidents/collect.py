@@ -18,7 +18,7 @@ from django.db.models import QuerySet, Value, prefetch_related_objects
 from django.db.models.functions import Coalesce, Least
 
 from alerts.incidents.flush import Group, flush, read_entries, set_flips
-from alerts.incidents.late import waiting_for_rules
+from alerts.incidents.lost_slots import waiting_for_rules
 from alerts.incidents.models import Incident, Member
 from alerts.incidents.muting import Muting
 from alerts.incidents.policy import Place, Policy, current_policy

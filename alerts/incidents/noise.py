@@ -14,16 +14,16 @@ from django.db.models import Count, DurationField, ExpressionWrapper, F, Min, Qu
 from django.db.models.functions import Coalesce
 
 import promql
-from alerts.evaluation.backtest import Backtest, backtest, step_of
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.states import holding_of
-from alerts.evaluation.suggestion import suggested_threshold
 from alerts.incidents.models import IncidentEvent, Member
 from alerts.incidents.policy import Policy
-from alerts.incidents.simulation import past_alerts, simulate
+from alerts.incidents.routing.simulation import past_alerts, simulate
 from alerts.models import Alert, Delivery, Rule
 from alerts.queries import seen_by
 from alerts.routing.tree import Route
+from alerts.trial.backtest import Backtest, backtest, step_of
+from alerts.trial.suggestion import suggested_threshold
 
 SPAN = dt.timedelta(days=30)
 TESTED = dt.timedelta(days=7)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
-from alerts.incidents.branches import seen
 from alerts.incidents.mixed import colleagues, hide_others, marked, of_seen_channels, seen_events
 from alerts.incidents.models import Incident, IncidentEvent, Member
 from alerts.incidents.policy import AT_ONCE, CHANNELS, Policy, current_policy
+from alerts.incidents.routing.branches import seen
 from alerts.models import Alert, Channel, Delivery, DeliveryAttempt, EscalationPolicy, Flip
 from alerts.queries import seen_by, tells_of
 from alerts.routing.durations import write_duration

@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Min, QuerySet
 
 from alerts.incidents.flush import Group, set_flips
-from alerts.incidents.late import waiting_for_rules
+from alerts.incidents.lost_slots import waiting_for_rules
 from alerts.incidents.models import Incident, IncidentEvent, Member
 from alerts.models import Alert, Channel, Delivery, State
 from alerts.notify.wake import wake_channels

@@ -21,7 +21,7 @@ from django.db import connection, connections
 from alerts.evaluation.series import portal_source
 from alerts.evaluation.tick import tick
 from alerts.incidents.collect import flush_due
-from alerts.incidents.edits import save_routing
+from alerts.incidents.routing.edits import save_routing
 from alerts.models import Delivery, Incident, Member, RuleGroup
 from alerts.notify.channels import create_channel
 from alerts.notify.claims import due_channels

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page
 
-from alerts.incidents.edits import save_routing
+from alerts.incidents.routing.edits import save_routing
 from alerts.incidents.silences import set_silence
 from alerts.models import Alert, Channel, Escalation, EscalationPolicy, Incident, Member, Schedule
 from alerts.notify.links import token_of

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from alerts.incidents.collect import flush_due
-from alerts.incidents.edits import save_routing
+from alerts.incidents.routing.edits import save_routing
 from alerts.models import Delivery, EscalationPolicy, Incident, Schedule
 from alerts.notify.channels import create_channel
 from alerts.notify.claims import due_channels

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from alerts.incidents.alertmanager_file import import_file
+from alerts.incidents.routing.alertmanager_file import import_file
 from alerts.models import Alert, Channel, Delivery, EscalationPolicy, Rule, Runbook, Schedule, Silence
 from alerts.oncall.schedules import add_override, add_rotation
 from core.accounts.models import ApiKey, Workspace

@@ -6,7 +6,7 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from alerts.incidents.alertmanager_file import export_file, import_file
+from alerts.incidents.routing.alertmanager_file import export_file, import_file
 from alerts.routing.configuration import ConfigurationError
 
 

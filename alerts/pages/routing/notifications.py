@@ -12,12 +12,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from alerts import queries as alert_queries
-from alerts.incidents import edits, routing_preview, silences
-from alerts.incidents.alertmanager_file import export_file
-from alerts.incidents.branches import remove_branch
+from alerts.incidents import silences
 from alerts.incidents.policy import current_policy
 from alerts.incidents.queries import delivery_counts, recent_label_sets, route_rows
-from alerts.incidents.simulation import compare
+from alerts.incidents.routing import edits, routing_preview
+from alerts.incidents.routing.alertmanager_file import export_file
+from alerts.incidents.routing.branches import remove_branch
+from alerts.incidents.routing.simulation import compare
 from alerts.oncall.queries import duties
 from alerts.pages.routing.routing_forms import BranchForm, RoutingForm
 from alerts.pages.routing.silences import silence_rows

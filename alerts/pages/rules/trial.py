@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.utils import timezone
 
-from alerts.evaluation.backtest import Backtest, backtest, step_of
-from alerts.evaluation.caught import Catch, Window, would_catch
-from alerts.evaluation.example import ExampleMessage, example_message
 from alerts.evaluation.schedule import milliseconds
 from alerts.evaluation.series import portal_source
 from alerts.evaluation.states import holding_of
-from alerts.evaluation.suggestion import suggested_threshold
 from alerts.evidence import alert_figures
 from alerts.incidents.queries import IncidentRow, recent_incidents
 from alerts.models import Rule, RuleGroup
 from alerts.rules.expression import ExpressionError
 from alerts.rules.judgement import JUDGED
+from alerts.trial.backtest import Backtest, backtest, step_of
+from alerts.trial.caught import Catch, Window, would_catch
+from alerts.trial.example import ExampleMessage, example_message
+from alerts.trial.suggestion import suggested_threshold
 from core.charts import overlays
 from core.charts.figures import Figure
 from core.ui.time_range import DAY, instant

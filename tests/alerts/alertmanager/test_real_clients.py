@@ -16,8 +16,8 @@ import yaml
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
-from alerts.incidents.alertmanager_file import import_file
 from alerts.incidents.collect import flush_due
+from alerts.incidents.routing.alertmanager_file import import_file
 from alerts.models import Alert, Silence
 from alerts.notify.claims import due_channels
 from alerts.notify.deliveries import send_channel

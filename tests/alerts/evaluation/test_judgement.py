@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 import promql
-from alerts.evaluation.backtest import backtest
 from alerts.evaluation.evaluate import apply, evaluate_slots
 from alerts.evaluation.state_machine import FIRING, INACTIVE, PENDING
 from alerts.evaluation.states import RuleState
 from alerts.models import Rule, RuleGroup, State
 from alerts.rules.edits import RuleError, validate
+from alerts.trial.backtest import backtest
 from tests.alerts.scripted_rules import gauge, milliseconds, minute
 
 CODES = {State.PENDING: PENDING, State.FIRING: FIRING}

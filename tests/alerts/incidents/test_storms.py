@@ -16,7 +16,7 @@ from django.db import connection, connections, transaction
 from alerts.evaluation.schedule import evaluation_delay
 from alerts.incidents import collect as collecting
 from alerts.incidents.collect import flush_due
-from alerts.incidents.late import LATE
+from alerts.incidents.lost_slots import LATE
 from alerts.models import Channel, Delivery, Incident, Member, RuleGroup
 from alerts.notify.channels import create_channel
 from alerts.notify.claims import due_channels

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Min
 
 from alerts.incidents.collect import collect, flush_due
-from alerts.incidents.edits import save_routing
+from alerts.incidents.routing.edits import save_routing
 from alerts.models import Alert, Channel, Delivery, Flip, Incident, Rule, RuleGroup, State
 from alerts.notify.channels import create_channel
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
 
 from alerts.incidents import actions
-from alerts.incidents.edits import remove_routing
+from alerts.incidents.routing.edits import remove_routing
 from alerts.incidents.silences import expire_silence, set_silence
 from alerts.models import Alert, Delivery, Escalation, EscalationPolicy, Incident, Member
 from alerts.notify.channels import create_channel

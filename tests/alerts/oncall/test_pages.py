@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from alerts.incidents.edits import remove_routing, save_routing
+from alerts.incidents.routing.edits import remove_routing, save_routing
 from alerts.models import Channel, EscalationPolicy, Incident, Schedule
 from alerts.oncall.means import add_means
 from alerts.oncall.policies import save_policy

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Min
 
-from alerts.incidents.edits import save_routing
+from alerts.incidents.routing.edits import save_routing
 from alerts.models import Channel, Delivery, Escalation, EscalationPolicy, Incident, IncidentEvent, Schedule
 from alerts.oncall.escalate import escalate_due
 from alerts.oncall.policies import save_policy

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 import promql
-from alerts.evaluation.backtest import Backtest, backtest
 from alerts.evidence.alert_figures import rule_figure
 from alerts.models import Rule
 from alerts.rules.expression import distance
 from alerts.rules.rule_templates import TEMPLATES
+from alerts.trial.backtest import Backtest, backtest
 
 MINUTE, DAY, WEEK = 60_000, 86_400_000, 7 * 86_400_000
 NOW = 5 * WEEK

@@ -9,10 +9,10 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from alerts.incidents.alertmanager_file import editable_file, import_file
-from alerts.incidents.branches import branch_text, remove_branch, save_branch, seen
 from alerts.incidents.models import RoutingVersion
 from alerts.incidents.policy import current_configuration
+from alerts.incidents.routing.alertmanager_file import editable_file, import_file
+from alerts.incidents.routing.branches import branch_text, remove_branch, save_branch, seen
 from alerts.models import Channel
 from alerts.notify.channels import create_channel
 from alerts.routing.configuration import Configuration, ConfigurationError, parse_configuration

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from alerts.evaluation.backtest import Backtest
 from alerts.evaluation.state_machine import FIRING, Holding, over_time
+from alerts.trial.backtest import Backtest
 
 WEEK_MS = 7 * 86_400_000
 CANDIDATES = 64

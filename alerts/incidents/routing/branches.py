@@ -16,9 +16,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Q
 
-from alerts.incidents.edits import keep_version, lock_routing
 from alerts.incidents.models import RoutingVersion
 from alerts.incidents.policy import CHANNELS, current_configuration
+from alerts.incidents.routing.edits import keep_version, lock_routing
 from alerts.models import Channel, EscalationPolicy
 from alerts.routing.configuration import (
     Configuration,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 import promql
-from alerts.evaluation.backtest import Backtest, backtest, step_of, stretches
-from alerts.evaluation.episodes import Episode
 from alerts.evaluation.state_machine import PENDING
-from alerts.evaluation.suggestion import rounded
 from alerts.models import Rule
 from alerts.rules.expression import ExpressionError
+from alerts.trial.backtest import Backtest, backtest, step_of, stretches
+from alerts.trial.episodes import Episode
+from alerts.trial.suggestion import rounded
 from core.ui import durations
 from promql.values import Floats, Ints
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alerts.evaluation.backtest import Backtest
 from alerts.evaluation.evaluate import annotations_of, identify
 from alerts.models import Alert, Rule
+from alerts.trial.backtest import Backtest
 
 
 @dataclass(frozen=True)

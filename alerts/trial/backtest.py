@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 import promql
-from alerts.evaluation.episodes import Episode, Episodes, Spells, check_spells
 from alerts.evaluation.evaluate import NO_DATA, STANDS_FOR
 from alerts.evaluation.state_machine import FIRING, PENDING, Codes, Course, Seen
 from alerts.evaluation.states import holding_of
 from alerts.models import Rule, WithoutData
 from alerts.rules.expression import Comparison, distance, expand, split
 from alerts.rules.judgement import COMPARED, Judge, judge_of
+from alerts.trial.episodes import Episode, Episodes, Spells, check_spells
 from promql.evaluate import DEFAULT_LOOKBACK_MS as LOOKBACK_MS
 from promql.parser.condition import constant
 from promql.syntax import Binary, Selector, Subquery, unwrap, walk

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from alerts.incidents.policy import current_policy
-from alerts.incidents.simulation import OWN_CHANNELS, Simulation, past_alerts, simulate
+from alerts.incidents.routing.simulation import OWN_CHANNELS, Simulation, past_alerts, simulate
 from alerts.models import Alert, Channel, RoutingVersion
 from core.audit.models import AuditLine
 from tests.alerts.incidents.world import START, World, at

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from django.core.management import CommandError, call_command
 
-from alerts.incidents.alertmanager_file import export_file, import_file
-from alerts.incidents.edits import remove_routing
 from alerts.incidents.policy import current_policy
+from alerts.incidents.routing.alertmanager_file import export_file, import_file
+from alerts.incidents.routing.edits import remove_routing
 from alerts.models import Channel, RoutingVersion
 from alerts.routing.configuration import ConfigurationError, parse_configuration
 from alerts.routing.tree import route_of

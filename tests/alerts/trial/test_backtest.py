@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import promql
-from alerts.evaluation import backtest as past
-from alerts.evaluation import episodes
 from alerts.evaluation.schedule import milliseconds
 from alerts.models import Rule
+from alerts.trial import backtest as past
+from alerts.trial import episodes
 from tests.alerts.scripted_rules import gauge, minute
 
 MINUTE_MS = 60_000

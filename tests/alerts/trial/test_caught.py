@@ -2,9 +2,9 @@
 
 import pytest
 
-from alerts.evaluation.caught import Catch, Window, would_catch
 from alerts.evaluation.schedule import milliseconds
 from alerts.models import Rule
+from alerts.trial.caught import Catch, Window, would_catch
 from tests.alerts.scripted_rules import gauge, minute
 
 QUIET: list[float | None] = [1.0] * 60

@@ -13,11 +13,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 
-from alerts.incidents.branches import named_receivers, seen
-from alerts.incidents.edits import save_routing
 from alerts.incidents.models import RoutingVersion
 from alerts.incidents.policy import CHANNELS, current_configuration
-from alerts.incidents.receivers import INTEGRATIONS, Entry, write_entry
+from alerts.incidents.routing.branches import named_receivers, seen
+from alerts.incidents.routing.edits import save_routing
+from alerts.incidents.routing.receivers import INTEGRATIONS, Entry, write_entry
 from alerts.models import Channel, EscalationPolicy
 from alerts.notify.channels import create_channel, update_channel
 from alerts.notify.encryption import decrypt

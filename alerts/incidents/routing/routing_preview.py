@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from django.db import transaction
 
-from alerts.incidents.alertmanager_file import editable_file, import_file
-from alerts.incidents.branches import branch_text, save_branch
 from alerts.incidents.policy import Policy, current_policy
+from alerts.incidents.routing.alertmanager_file import editable_file, import_file
+from alerts.incidents.routing.branches import branch_text, save_branch
 from core.accounts.holder import Actor
 from core.accounts.models import Workspace
 from core.api.editions import editing_text

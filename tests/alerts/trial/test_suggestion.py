@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import promql
-from alerts.evaluation.backtest import Backtest, backtest
 from alerts.evaluation.state_machine import Holding
-from alerts.evaluation.suggestion import suggested_threshold
 from alerts.models import Rule
+from alerts.trial.backtest import Backtest, backtest
+from alerts.trial.suggestion import suggested_threshold
 
 HOUR = 3_600_000
 WEEK = 168

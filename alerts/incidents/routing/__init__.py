@@ -1,0 +1,1 @@
+"""The routing that is saved: its edits, the branch of a workspace, Alertmanager's file, and what a change would do."""
