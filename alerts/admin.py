@@ -15,6 +15,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from alerts.canary.models import CanaryRun
 from alerts.models import (
     Alert,
     Channel,
@@ -43,6 +44,7 @@ from alerts.models import (
 from alerts.notify.channels import delete_channel
 from alerts.rules.edits import RuleEdit, RuleError, create_rule, update_rule, validate
 from alerts.rules.rule_history import delete_rule
+from alerts.silencing.models import RecurringSilence
 from core.audit.admin import AuditedAdmin
 from core.ui.admin import ReadOnlyAdmin
 
@@ -330,3 +332,13 @@ class EscalationAdmin(ReadOnlyAdmin):
     list_display = ("policy_name", "incident", "round", "step", "next_at")
     list_filter = ("policy_name",)
     list_select_related = ("incident",)
+
+
+@admin.register(RecurringSilence)
+class RecurringSilenceAdmin(ReadOnlyAdmin):
+    list_display = ("matchers", "weekdays", "begins", "ends", "time_zone", "created_by", "comment")
+
+
+@admin.register(CanaryRun)
+class CanaryRunAdmin(ReadOnlyAdmin):
+    list_display = ("sent_at", "found_at", "arrived_at")

@@ -44,7 +44,7 @@ from core.accounts.models import Invitation, Workspace
 from core.audit.models import AuditLine
 from telemetry.models import SavedView
 from tests.people import browser_of, make_people
-from usage.models import Budget, DeadLetter, Price
+from usage.models import Budget, DeadLetter, LabelRule, Price
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("spool_folder")]
 
@@ -128,6 +128,14 @@ def edited_runbook() -> Runbook:
 
 def price() -> Price:
     return Price.objects.create(provider="p", model="m", input_usd=1, output_usd=1)
+
+
+def label_rule() -> LabelRule:
+    return LabelRule.objects.create(kind="llm_call", label="model", action=LabelRule.CHARACTERS, keep=9)
+
+
+def label_rule_form(keep: str = "9") -> dict[str, str]:
+    return {"kind": "llm_call", "label": "model", "regex": ".*", "action": "characters", "keep": keep, "separator": "-"}
 
 
 def letter() -> DeadLetter:
@@ -293,6 +301,9 @@ ACTIONS: dict[str, Callable[[Workspace], Action]] = {
         {"provider": "p", "model": "m", "input_usd": "3", "output_usd": "1", "valid_from": "2026-01-01 00:00"},
     ),
     "price-delete": lambda _: (f"/prices/{price().pk}/delete", {}),
+    "label-rule-new": lambda _: ("/ingestion/labels/", label_rule_form()),
+    "label-rule": lambda _: (f"/ingestion/labels/{label_rule().pk}/", label_rule_form(keep="5")),
+    "label-rule-delete": lambda _: (f"/ingestion/labels/{label_rule().pk}/delete/", {}),
     "rule-files": lambda _: (
         "/rules/files/",
         {"text": "groups: [{name: g, rules: [{alert: A, expr: up}]}]", "import": "1"},
