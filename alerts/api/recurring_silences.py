@@ -36,6 +36,11 @@ class WindowSerializer(serializers.Serializer[Any]):
     ends_at = serializers.DateTimeField()
 
 
+@extend_schema_field({"type": "string", "pattern": r"^\d\d:\d\d(:\d\d(\.\d+)?)?$", "example": "22:00"})
+class ClockField(serializers.TimeField):
+    """A time of day without a zone, which OpenAPI's format `time` is not."""
+
+
 class RecurringSilenceSerializer(serializers.ModelSerializer[RecurringSilence]):
     """Alerts that match all of `matchers` are not notified on `weekdays` (0: Monday) from `begins` to `ends`, on the
     clocks of `time_zone`; over midnight where `ends` is not later."""
@@ -43,6 +48,8 @@ class RecurringSilenceSerializer(serializers.ModelSerializer[RecurringSilence]):
     matchers = serializers.CharField(max_length=4000, help_text='As in Alertmanager: alertname="Slow", job=~"n.*".')
     weekdays = serializers.ListField(child=serializers.IntegerField(min_value=0, max_value=6), max_length=7)
     comment = serializers.CharField(max_length=2000, allow_blank=True, required=False, default="")
+    begins = ClockField()
+    ends = ClockField()
     windows = serializers.SerializerMethodField(help_text="The next ones.")
 
     class Meta:

@@ -63,7 +63,7 @@ def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
     over = [flip.alert_id for flip in news if flip.to_state != State.FIRING]
     incidents, homes = _lock_incidents(wanted, over, now)
     groups = groups_of(incidents, policy, [flip.alert for flip in news])
-    _fetch_rules(groups)
+    _fetch_rules(groups, [flip.alert for flip in news])
     by_id = {group.incident.pk: group for group in groups}
     muting = Muting(policy, now)
     states: dict[int, State] = {flip.alert_id: State.FIRING for flip in news}
@@ -85,15 +85,18 @@ def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
     save_groups(groups, deliveries, news, now)
 
 
-def _fetch_rules(groups: Sequence[Group]) -> None:
-    """Read at once the rules that the policy asks of, and their channels where there is no routing tree."""
+def _fetch_rules(groups: Sequence[Group], joining: Sequence[Alert] = ()) -> None:
+    """Read at once the rules that the policy asks of, those of alerts that may join the groups too, and their channels
+    where there is no routing tree."""
     members = {group.incident.pk: next(iter(group.members.values())) for group in groups if group.members}
     missing = [member.alert for member in members.values() if not Alert.rule.is_cached(member.alert)]
     rules = Rule.objects.in_bulk({alert.rule_id for alert in missing}) if missing else {}
     for alert in missing:
         alert.rule = rules[alert.rule_id]
-    asked = [group.incident.pk for group in groups if not group.incident.receiver and group.members]
-    prefetch_related_objects([members[pk].alert.rule for pk in asked], "channels")
+    without_tree = [group for group in groups if not group.incident.receiver]
+    asked = [members[group.incident.pk].alert for group in without_tree if group.members]
+    asked += joining if without_tree else ()
+    prefetch_related_objects([alert.rule for alert in asked], "channels")
 
 
 def _is_news(flip: Flip) -> bool:

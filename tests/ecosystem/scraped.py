@@ -17,6 +17,7 @@ import pytest
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from alerts.canary.run import DELAY, RECORD
 from tests.conftest import require_program
 from tests.promql.prometheus_server import PrometheusServer, serve_prometheus
 from tests.records import Sender, call
@@ -24,10 +25,14 @@ from usage.boards import budgets
 from usage.catalog import BY_SERIES, CALL_ERRORS, FACTORY_TYPES, LOOKUP_OUTCOMES, TOOL_ERRORS
 from usage.ingest import spool_gauge
 from usage.series.exposition import exposition
+from usage.store import gauges
 
 SCRAPE = 15
 MODELS = (("openai", "gpt-4o"), ("openai", "o3"), ("anthropic", "opus"))
 SeriesKey = tuple[tuple[str, str], ...]
+
+
+CANARY = (RECORD, DELAY)
 
 
 @dataclass
@@ -66,6 +71,7 @@ class Scraped:
             assert (answer["accepted"], len(answer["rejected"])) == (len(records) - refused, refused)
         spool_gauge.report(self.clock.now())
         budgets.measure(self.clock.now())
+        gauges.keep({gauges.gauge_key(name, {}): float(self.clock.at) for name in CANARY}, self.clock.now())
         self.scrape(start + SCRAPE)
 
     def scrape(self, at: int) -> None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
 import promql
+from alerts.canary.run import DELAY, RECORD
 from portal.exports.prometheus_files import scrape_config
 from tests.alerts.scripted_rules import make_rule
 from tests.conftest import require_program
@@ -26,6 +27,7 @@ from usage.ingest import spool_gauge
 from usage.models import Budget
 from usage.samples import demo_world
 from usage.series.source import PostgresSource
+from usage.store import gauges
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 SECONDS = 60
@@ -86,6 +88,7 @@ def send(sender: Sender, start: int, end: int) -> None:
     assert (answer["accepted"], len(answer["rejected"])) == (len(batch) - 1, 1)
     budgets.measure(timezone.now())
     spool_gauge.report(timezone.now())
+    gauges.keep({gauges.gauge_key(name, {}): 1.0 for name in (RECORD, DELAY)}, timezone.now())
 
 
 def ask(server: PrometheusServer, query: str) -> dict[Any, dict[int, float]]:
@@ -144,6 +147,6 @@ def test_a_real_prometheus_answers_every_query_and_agrees_with_the_portal(
 def test_the_rules_are_loaded_and_say_nothing_wrong(prometheus: PrometheusServer) -> None:
     groups = prometheus.client.get("/api/v1/rules").json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
-    assert len(rules) == 11
+    assert len(rules) == 12
     for rule in rules:
         ask(prometheus, rule["query"])

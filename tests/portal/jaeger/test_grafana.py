@@ -158,7 +158,8 @@ def test_a_search_is_read_into_rows(grafana: Grafana) -> None:
     longest = max(every, key=length)
     bounds = {"minDuration": f"{length(longest) / 1000 - 1:.1f}ms", "maxDuration": "1h30m"}
     some = grafana.search(start=start, end=end, **bounds, **form)
-    assert longest.traceID in {one.traceID for one in some} < {one.traceID for one in every}
+    # Older ones may have come into the limit in place of the shorter.
+    assert longest.traceID in {one.traceID for one in some} != {one.traceID for one in every}
     failed = grafana.search(start=start, end=end, tags=json.dumps({"error": "true"}), **form)
     wrong = {trace.hex for (trace,) in rows("SELECT trace_id FROM telemetry_trace WHERE errors > 0")}
     assert {one.traceID for one in failed} <= wrong

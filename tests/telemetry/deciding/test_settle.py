@@ -201,7 +201,7 @@ def test_what_can_never_be_counted_becomes_a_dead_letter_that_can_be_replayed(
     letter = DeadLetter.objects.get()
     assert '"prompt_tokens":7' in pipeline.contents(letter)[0]
     assert pipeline.replay(letter, NOW).accepted == 1
-    assert measures()["count"] == 1
+    assert measures("usage_rollup_15s")["count"] == 1
 
 
 def test_while_postgres_is_away_usage_waits(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
