@@ -41,8 +41,10 @@ for name in [name for name in os.environ if name.startswith("PORTAL_")]:
 os.environ["PORTAL_DATA_DIR"] = str(data)
 # A machine that is busy with tests is no Postgres that is away.
 os.environ["PORTAL_DATABASE_TIMEOUT"] = "20"
-EMBEDDED = not os.environ.get("DATABASE_URL")
-if EMBEDDED:
+# A worker of xdist has the address from the process that started the server, which says here that it did.
+EMBEDDED = "TEST_EMBEDDED" in os.environ if WORKER else not os.environ.get("DATABASE_URL")
+if EMBEDDED and not WORKER:
+    os.environ["TEST_EMBEDDED"] = "1"
     # The socket's address follows from the folder, so the server can be started later.
     from portal.run.postgres import EmbeddedPostgres
 
