@@ -11,13 +11,13 @@ from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from alerts.incidents.mixed import colleagues, hide_others, marked, of_seen_channels, seen_events
 from alerts.incidents.models import Incident, IncidentEvent, Member
-from alerts.incidents.policy import AT_ONCE, CHANNELS, Policy, current_policy
+from alerts.incidents.policy import CHANNELS, Policy, current_policy
+from alerts.incidents.reasons import reasons
 from alerts.incidents.routing.branches import seen
 from alerts.models import Alert, Channel, Delivery, DeliveryAttempt, EscalationPolicy, Flip
 from alerts.queries import seen_by, tells_of
-from alerts.routing.durations import write_duration
 from alerts.routing.matchers import Matcher, Matchers, quote
-from alerts.routing.tree import EVERYTHING, Route, Step, explain, summary
+from alerts.routing.tree import Route, Step, explain, summary
 from alerts.rules.models import gravity
 from core.accounts.ownership import owned
 
@@ -119,7 +119,7 @@ def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: d
     )
     members.sort(key=lambda member: member.alert.ended_at is not None)
     people = colleagues(workspaces)
-    deliveries = (
+    deliveries = list(
         _deliveries(incident, workspaces, people)
         .select_related("flip", "channel")
         .prefetch_related(Prefetch("tries", DeliveryAttempt.objects.order_by("number")))
@@ -139,7 +139,7 @@ def incident_detail(incident_id: int, workspaces: Collection[str] | None, now: d
         list(reversed(events)),
         list(flips.order_by("-at", "-id")[: 2 * SHOWN]),
         steps,
-        _why(incident, members, policy, now),
+        reasons(incident, members, deliveries, policy, now),
         merged,
     )
 
@@ -233,25 +233,6 @@ def _rows(
     for member in first:
         leads[member.incident_id] = member.alert
     return [IncidentRow(incident, leads[incident.pk], *counts[incident.pk]) for incident in found]
-
-
-def _why(incident: Incident, members: list[Member], policy: Policy, now: dt.datetime) -> list[str]:
-    """Why there was a message, and when the next one comes."""
-    route = policy.route(incident)
-    lines = []
-    if route is AT_ONCE:
-        lines.append("No routing tree is saved: the rule's own channels are notified of every change at once.")
-    else:
-        by = "every label" if EVERYTHING in route.group_by else ", ".join(route.group_by) or "nothing: one group"
-        lines.append(f"Grouped by {by}; waited {write_duration(route.group_wait)} for more alerts.")
-    muted = sorted({member.muted_by for member in members if member.muted_by and not member.done})
-    lines += muted or ["Nothing silences or inhibits it now."]
-    times = "time" if incident.notifications == 1 else "times"
-    after = ""
-    if incident.closed_at is None and incident.news_at is not None:
-        after = f", next at {max(incident.news_at, now):%Y-%m-%d %H:%M} UTC unless it ends"
-    lines.append(f"Sent {incident.notifications} {times}{after}.")
-    return lines
 
 
 def worst(rows: list[IncidentRow]) -> list[IncidentRow]:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from alerts.incidents import actions
 from alerts.incidents.collect import flush_due
+from alerts.incidents.routing.edits import save_routing
 from alerts.models import Alert, Delivery, Incident, RoutingVersion, RuleChange, Silence
 from alerts.notify.claims import claim
 from alerts.notify.deliveries import send_claimed
@@ -75,6 +76,35 @@ def test_an_incident_shows_what_happened_and_why_it_was_sent(operator: Client) -
     assert "takes everything; no branch below matches, so it goes here → <b>a</b>" in page
     assert "2 firing, since the first message of its incident" in page
     assert "not acknowledged" in page
+    first = Delivery.objects.get()
+    said = f"a, {first.created_at:%Y-%m-%d %H:%M:%S} UTC: the first message of its incident."
+    assert f"{said} It fired at {first.flip.at:%H:%M:%S}; a new group waits 30s." in page
+
+
+def test_an_incident_says_why_each_channel_s_last_message_came_then_and_not_earlier(operator: Client) -> None:
+    night = {"name": "night", "time_intervals": [{"times": [{"start_time": "00:00", "end_time": "24:00"}]}]}
+    route = {**ROUTE, "routes": [{"receiver": "b", "group_interval": "10m", "mute_time_intervals": ["never"]}]}
+    never = {"name": "never", "time_intervals": [{"years": ["1999"]}]}
+    world = World(route, "a b", time_intervals=[night, never])
+    world.fire(0, "one")
+    world.run(100)
+    world.fire(110, "two")
+    world.run(2000)
+    incident = Incident.objects.get()
+    page = text_of(operator.get(f"/incidents/{incident.pk}/"))
+    assert "Its route&#x27;s time intervals (never) let it through now." in page
+    assert "UTC: another alert fires. Changes of a group are sent every 10m." in page
+    assert "UTC: the first message of its incident." not in page
+    save_routing(
+        {
+            "route": {**ROUTE, "receiver": "a", "routes": [{**route["routes"][0], "mute_time_intervals": ["night"]}]},
+            "receivers": [{"name": name, "portal_configs": [{"channel": world.channels[name].pk}]} for name in "ab"],
+            "time_intervals": [night, never],
+        },
+        by=None,
+        now=at(2001),
+    )
+    assert "Its route is quiet now: during night." in text_of(operator.get(f"/incidents/{incident.pk}/"))
 
 
 def test_an_incident_is_acknowledged_commented_and_given_back(operator: Client, people: People) -> None:
