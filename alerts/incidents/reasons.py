@@ -54,7 +54,7 @@ def _times(route: Route, policy: Policy, now: dt.datetime) -> list[str]:
 def _message(delivery: Delivery, route: Route) -> str:
     """Why a channel's last message came, and why not earlier."""
     said = f"{delivery.channel_name}, {delivery.created_at:%Y-%m-%d %H:%M:%S} UTC: {Delivery.Why(delivery.why).label}."
-    return " ".join(filter(None, [said, delivery.note, _not_earlier(delivery, route)]))
+    return f"{said} {_not_earlier(delivery, route)}".rstrip()
 
 
 def _not_earlier(delivery: Delivery, route: Route) -> str:

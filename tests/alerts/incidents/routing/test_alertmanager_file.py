@@ -18,7 +18,7 @@ from tests.alerts.incidents.world import START
 from tests.conftest import require_program
 
 pytestmark = pytest.mark.django_db
-FILES = sorted((Path(__file__).parents[1] / "routing/configurations").glob("*.yml"))
+FILES = sorted((Path(__file__).parents[2] / "routing/configurations").glob("*.yml"))
 EVERYTHING = """
 global:
   slack_api_url: https://hooks.slack.com/services/T/B/general
