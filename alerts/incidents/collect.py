@@ -29,17 +29,6 @@ from alerts.routing.matchers import Matchers, all_match
 
 logger = logging.getLogger(__name__)
 BATCH = 1000
-
-
-@dataclass(frozen=True)
-class Home:
-    """The open incident, by id, of the alerts of a group; `merged_from` is the group's own one, where that was merged
-    into it."""
-
-    incident: int
-    merged_from: int | None
-
-
 UPDATE_MEMBERS = """
 UPDATE alerts_member AS member
 SET notified = new.notified, done = new.done, muted_by = new.muted_by, muted_since = new.muted_since
@@ -49,6 +38,15 @@ WHERE member.id = new.id
   AND (member.notified, member.done, member.muted_by, member.muted_since)
       IS DISTINCT FROM (new.notified, new.done, new.muted_by, new.muted_since)
 """
+
+
+@dataclass(frozen=True)
+class Home:
+    """The open incident, by id, of the alerts of a group; `merged_from` is the group's own one, where that was merged
+    into it."""
+
+    incident: int
+    merged_from: int | None
 
 
 def collect(flips: Sequence[Flip], now: dt.datetime) -> None:

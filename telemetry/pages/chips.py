@@ -4,9 +4,11 @@ The chips are the URL's `q` parameters."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+Filters = TypeVar("Filters")
 MAX_CHIPS, MAX_LENGTH = 20, 300
 # Whose values are taken as they are: quotes belong to them.
 VERBATIM = ("pattern",)
@@ -59,3 +61,18 @@ def number(text: str) -> float:
     if match is None or not (unit in UNITS or unit == "M"):
         raise ValueError(f"“{text}” is no number")
     return float(match[1]) * (_MILLION if unit == "M" else UNITS[unit])
+
+
+def apply_all(
+    chips: Sequence[Chip], filters: Filters, narrowed: Callable[[Filters, Chip], Filters]
+) -> tuple[Filters, list[Chip], list[str]]:
+    """The filters with each chip's condition, the chips used, and what is wrong with the others, for which `narrowed`
+    raises ValueError."""
+    used, problems = [], []
+    for chip in chips:
+        try:
+            filters = narrowed(filters, chip)
+            used.append(chip)
+        except ValueError as error:
+            problems.append(f"{chip.text}: {error}")
+    return filters, used, problems

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from telemetry.pages.chips import Chip
+from telemetry.pages.chips import Chip, apply_all
 from telemetry.pages.logs import patterns
 from telemetry.store.ids import span_number, trace_uuid
 from telemetry.store.reading.logs import LEVELS, LogFilters
@@ -31,15 +31,7 @@ class LogSearch:
 
 def search_of(chips: Sequence[Chip], slugs: frozenset[str] | None, start: datetime, end: datetime) -> LogSearch:
     """The search that chips stand for. One that cannot be understood is left out, and said."""
-    filters = LogFilters(slugs, start, end)
-    used, problems = [], []
-    for chip in chips:
-        try:
-            filters = narrowed(filters, chip)
-            used.append(chip)
-        except ValueError as error:
-            problems.append(f"{chip.text}: {error}")
-    return LogSearch(filters, used, problems)
+    return LogSearch(*apply_all(chips, LogFilters(slugs, start, end), narrowed))
 
 
 def narrowed(filters: LogFilters, chip: Chip) -> LogFilters:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from core.ui.time_range import TimeRange
-from telemetry.pages.chips import Chip, number
+from telemetry.pages.chips import Chip, apply_all, number
 from telemetry.store.reading.traces import FACETS, TraceFilters
 
 RANGES = ("duration", "tokens", "cost")
@@ -39,15 +39,7 @@ def times(time_range: TimeRange) -> tuple[datetime, datetime]:
 
 def search_of(chips: Sequence[Chip], slugs: frozenset[str] | None, start: datetime, end: datetime) -> Search:
     """The search that chips stand for. One that cannot be understood is left out, and said."""
-    filters = TraceFilters(slugs, start, end)
-    used, problems = [], []
-    for chip in chips:
-        try:
-            filters = narrowed(filters, chip)
-            used.append(chip)
-        except ValueError as error:
-            problems.append(f"{chip.text}: {error}")
-    return Search(filters, used, problems)
+    return Search(*apply_all(chips, TraceFilters(slugs, start, end), narrowed))
 
 
 def narrowed(filters: TraceFilters, chip: Chip) -> TraceFilters:
