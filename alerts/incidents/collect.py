@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -63,6 +64,10 @@ def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
     groups = groups_of(incidents, policy, [flip.alert for flip in news])
     _fetch_rules(groups, [flip.alert for flip in news])
     by_id = {group.incident.pk: group for group in groups}
+    holding: defaultdict[int, list[Group]] = defaultdict(list)  # by alert: thousands may end at once
+    for group in groups:
+        for alert_id in group.members:
+            holding[alert_id].append(group)
     muting = Muting(policy, now)
     states: dict[int, State] = {flip.alert_id: State.FIRING for flip in news}
     deliveries = []
@@ -70,13 +75,17 @@ def collect(flips: Sequence[Flip], now: dt.datetime) -> None:
         touched: dict[int, Group] = {}
         for flip in at_once:
             states[flip.alert_id] = State(flip.to_state)
-            here = {home.incident: home for place in places.get(flip.alert_id, ()) for home in [homes[place.digest]]}
-            for group in [by_id[pk] for pk in here] if flip.to_state == State.FIRING else groups:
-                if flip.to_state == State.FIRING and flip.alert_id not in group.members:
-                    group.add(flip.alert, here[group.incident.pk].merged_from)
-                if flip.alert_id in group.members:
-                    _note(group, flip, now)
-                    touched[group.incident.pk] = group
+            concerned = holding[flip.alert_id]
+            if flip.to_state == State.FIRING:
+                here = {home.incident: home for place in places[flip.alert_id] for home in [homes[place.digest]]}
+                concerned = [by_id[pk] for pk in here]
+                for group in concerned:
+                    if flip.alert_id not in group.members:
+                        group.add(flip.alert, here[group.incident.pk].merged_from)
+                        holding[flip.alert_id].append(group)
+            for group in concerned:
+                _note(group, flip, now)
+                touched[group.incident.pk] = group
         for group in touched.values():
             if group.incident.flush_at is not None and group.incident.flush_at <= now:
                 deliveries += flush(group, states, muting)
